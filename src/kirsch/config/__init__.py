@@ -1,4 +1,4 @@
-"""Configuration: the registry of settings, loading, merging, namespaces, environments. Reads files, knows nothing of HTTP."""
+"""Configuration: the registry of settings, loading, merging, namespaces, environments."""
 
 from kirsch.config.binds import Bind, parse_bind
 from kirsch.config.errors import ConfigError, UnknownKeyError

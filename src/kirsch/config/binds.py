@@ -1,4 +1,4 @@
-"""Where to listen, as text: `host:port`, `[v6]:port`, `unix:/path`, `unix:@name` or `fd:3`. Text only; nothing is resolved."""
+"""Where to listen, as text: `host:port`, `[v6]:port`, `unix:/path`, `unix:@name`, `fd:3`."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ def _parse_tcp(text: str) -> Bind:
         )
     if not host:
         # Empty for "all interfaces" is how servers get exposed by accident.
-        hint = f'Write "127.0.0.1:{port}" for this machine alone, "0.0.0.0:{port}" or "[::]:{port}" for everybody.'
+        hint = f'Write "127.0.0.1:{port}" for this machine alone, "0.0.0.0:{port}" for everybody.'
         raise ConfigError(f"the address {shown(text)} has no host", hint=hint)
     if host.startswith("[") and host.endswith("]"):
         literal = host[1:-1]

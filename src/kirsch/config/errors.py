@@ -32,7 +32,8 @@ class ConfigError(ValueError):
         section: the section of the file, without brackets; may be empty.
         key: the key; may be empty.
 
-    The parts are attributes of the same names. `at` fills in the place as the error travels up to who knows it.
+    The parts are attributes of the same names. `at` fills in the place as the error travels up to who knows
+    it.
     """
 
     def __init__(
@@ -46,7 +47,7 @@ class ConfigError(ValueError):
         self.key = key
 
     def at(self, *, source: str = "", section: str = "", key: str = "") -> Self:
-        """Return the same error with those parts of its place filled in that it did not know yet; `self` is kept."""
+        """Return a copy of the error with those parts of its place filled in that it did not know yet."""
         return type(self)(
             self.problem,
             hint=self.hint,
@@ -67,7 +68,7 @@ class UnknownKeyError(ConfigError):
 
 
 def nearest(name: str, valid: Iterable[str]) -> str:
-    """Return the name in `valid` that is most like `name`, or "" if none is close enough to be what was meant."""
+    """Return the name in `valid` that is most like `name`, or "" if none is close enough to be meant."""
     by_folded: dict[str, str] = {}
     for candidate in valid:
         by_folded.setdefault(candidate.lower(), candidate)

@@ -1,8 +1,9 @@
 """The kinds of value a setting may have: what is accepted, what it becomes, and how that is said to a person.
 
-A kind has two doors. `read` takes a typed value, from Python, TOML or a `.conf` literal, and is strict: a number in
-quotes is not a number. `parse` takes bare text, from an environment variable or the command line, where everything is
-text. Both return the one form the program uses, and raise `ConfigError` for everything else, never another exception.
+A kind has two doors. `read` takes a typed value, from Python, TOML or a `.conf` literal, and is strict: a
+number in quotes is not a number. `parse` takes bare text, from an environment variable or the command line,
+where everything is text. Both return the one form the program uses, and raise `ConfigError` for everything
+else, never another exception.
 
 Kinds are immutable; any thread may use them.
 """
@@ -38,12 +39,13 @@ __all__ = [
 T = TypeVar("T")
 
 LONGEST = 7 * 86400.0
-"""Seconds; the longest duration accepted. Poll and epoll take their timeout as milliseconds in a C int, about 24 days."""
+"""Seconds; the longest duration accepted. Poll and epoll take milliseconds in a C int, about 24 days."""
 
 LARGEST = 2**62
 """The largest whole number and size accepted: fits any C file offset with room to add to it."""
 
 _NUMBER = re.compile(r"[+-]?[0-9]{1,18}\Z")
+_CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 _QUANTITY = re.compile(r"([0-9]{1,18}(?:\.[0-9]{1,9})?)\s*([A-Za-z]{0,7})\Z")
 _SECONDS = {
     "": 1.0,
@@ -123,7 +125,7 @@ class Integer(Kind[int]):
         return f"a whole number from {self.minimum} to {self.maximum}"
 
     def read(self, value: object) -> int:
-        """Return `value` if it is an int in range. A bool is not a number here: `threads = True` is a mistake."""
+        """Return `value` if it is an int in range; a bool is not a number here."""
         if isinstance(value, bool) or not isinstance(value, int):
             hint = "Write the number without quotes." if isinstance(value, str) else ""
             raise self.refusal(value, hint)
@@ -183,7 +185,8 @@ class Real(Kind[float]):
         """Return `value` as a float if it is a finite int or float in range."""
         if isinstance(value, bool) or not isinstance(value, (int, float)):
             raise self.refusal(value)
-        # Compared before float(): an int past the range of floats would raise OverflowError there. NaN fails both.
+        # Compared before float(): an int past the range of floats would raise OverflowError there.
+        # NaN fails both.
         if not self.minimum <= value <= self.maximum:
             raise self.refusal(value)
         return float(value)
@@ -228,12 +231,17 @@ class Flag(Kind[bool]):
 class Text(Kind[str]):
     """A line of text without control characters, so that it cannot break a header or a log line."""
 
+    ascii_only: bool = False
     label = "text"
-    expected = "text of one line"
+
+    @property
+    def expected(self) -> str:
+        """What must be given, and its alphabet if that matters."""
+        return "ASCII text of one line" if self.ascii_only else "text of one line"
 
     def read(self, value: object) -> str:
         """Return `value` if it is a str without control characters."""
-        if not isinstance(value, str) or any(ord(letter) < ord(" ") or letter == "\x7f" for letter in value):
+        if not isinstance(value, str) or _CONTROL.search(value) or (self.ascii_only and not value.isascii()):
             raise self.refusal(value)
         return str(value)
 
@@ -279,7 +287,7 @@ class Choice(Kind[str]):
 class TextList(Kind[tuple[str, ...]]):
     """A list of texts; one text alone stands for a list of one."""
 
-    item: Kind[str] = Text()  # noqa: RUF009  kinds are immutable
+    item: Kind[str] = Text()
     label = "list of text"
     expected = "a list of text"
 
@@ -292,7 +300,7 @@ class TextList(Kind[tuple[str, ...]]):
         return tuple(self.item.read(each) for each in value)
 
     def parse(self, text: str) -> tuple[str, ...]:
-        """Return the items of `text` between commas, white space around them dropped; no items for empty text."""
+        """Return the items of `text` between commas, without white space around them; none for empty text."""
         return tuple(self.item.parse(part.strip()) for part in text.split(",") if part.strip())
 
     def show(self, value: tuple[str, ...]) -> str:
@@ -308,7 +316,7 @@ class Binds(TextList):
     expected = 'a list of addresses such as "127.0.0.1:8080"'
 
     def read(self, value: object) -> tuple[str, ...]:
-        """Return the addresses as a tuple, unchanged; raises ConfigError for one that cannot be bound as written."""
+        """Return the addresses as a tuple, unchanged; raises ConfigError for one that is badly written."""
         binds = super().read(value)
         return self._checked(binds, value)
 
@@ -339,7 +347,7 @@ class Size(Kind[int]):
         return f'a size in bytes such as 65536, "64k" or "10 MiB"{least}'
 
     def read(self, value: object) -> int:
-        """Return the bytes as an int. `k`, `m`, `g` and `KiB`, `MiB`, `GiB` count in 1024, `kB`, `MB`, `GB` in 1000."""
+        """Return the bytes as an int; `k` and `KiB` are 1024, `kB` is 1000, and so on for mega and giga."""
         if isinstance(value, str):
             return self.parse(value)
         if isinstance(value, bool) or not isinstance(value, int) or not self.minimum <= value <= LARGEST:
@@ -353,7 +361,7 @@ class Size(Kind[int]):
         if found is None or factor is None:
             raise self.refusal(text)
         whole, _, fraction = found[1].partition(".")
-        scale = 10 ** len(fraction)
+        scale = int("1" + "0" * len(fraction))
         size, rest = divmod((int(whole) * scale + int(fraction or "0")) * factor, scale)
         if rest or not self.minimum <= size <= LARGEST:
             raise self.refusal(text)
@@ -370,7 +378,7 @@ class Size(Kind[int]):
 
 @dataclass(frozen=True)
 class Duration(Kind[float]):
-    """A time in seconds: a number, or text such as `"500ms"`, `"30 s"`, `"2min"`, `"1h"`; at most seven days."""
+    """A time in seconds: a number, or text such as `"500ms"`, `"30 s"` or `"2min"`; at most seven days."""
 
     label = "duration"
     unit = "seconds"
@@ -407,7 +415,7 @@ class Duration(Kind[float]):
 
 @dataclass(frozen=True)
 class Maybe(Kind[T | None]):
-    """A value of another kind, or None; empty text is None too, as environment variables cannot say it otherwise."""
+    """A value of another kind, or None; empty text is None too, as a variable cannot say it otherwise."""
 
     kind: Kind[T]
 

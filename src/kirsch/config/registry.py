@@ -1,4 +1,4 @@
-"""The registry of settings: every setting once, with all that the manual, the command line and the errors say of it.
+"""The registry: every setting once, with all that the manual, the command line and the errors say of it.
 
 Nothing here is global: `kirsch.config.settings` makes the house's registry, a test makes its own.
 """
@@ -33,7 +33,8 @@ class Setting:
         precedents: what others choose, for limits and timeouts: (who, what) pairs.
         secret: whether its value must not be shown.
 
-    Raises ValueError when a required part is missing or the default is not of the kind: a mistake in the program.
+    Raises ValueError when a required part is missing or the default is not of the kind: a mistake in the
+    program.
     """
 
     name: str
@@ -117,7 +118,7 @@ class Registry:
             raise self.unknown(name) from None
 
     def by_variable(self, variable: str) -> Setting:
-        """Return the setting the environment variable sets; raises UnknownKeyError with the nearest variable."""
+        """Return the setting `variable` sets; raises UnknownKeyError with the nearest variable."""
         try:
             return self._variables[variable]
         except KeyError:

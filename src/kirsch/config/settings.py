@@ -1,11 +1,12 @@
 """The settings of the server and the process, each once: its name, kind, default, reason and precedents.
 
-A group (`ServerSettings`, `LogSettings`, `EngineSettings`) is a frozen dataclass whose fields *are* the registry's
-entries, so a value and what is written about it cannot drift apart. A group checks itself when it is made: there is no
-way to hold one with a value that its settings refuse.
+A group (`ServerSettings`, `LogSettings`, `EngineSettings`) is a frozen dataclass whose fields *are* the
+registry's entries, so a value and what is written about it cannot drift apart. A group checks itself when it
+is made: there is no way to hold one with a value that its settings refuse.
 
 Precedents are the defaults of nginx 1.26, Apache httpd 2.4, Node.js 20, Go 1.22, gunicorn 23, waitress 3,
-Kestrel (ASP.NET Core 8) and the Windows kernel's http.sys, as their manuals state them. "none" means no such limit.
+Kestrel (ASP.NET Core 8) and the Windows kernel's http.sys, as their manuals state them. "none" means no such
+limit.
 """
 
 from __future__ import annotations
@@ -37,7 +38,7 @@ if TYPE_CHECKING:
 __all__ = ["SETTINGS", "EngineSettings", "LogSettings", "ServerSettings", "Settings"]
 
 SETTINGS = Registry()
-"""The one registry of the house. Filled while the modules that own settings are imported, only read after that."""
+"""The registry of the house. Filled while the modules that own settings are imported, only read after."""
 
 T = TypeVar("T")
 
@@ -49,9 +50,9 @@ _FILE = Maybe(PathName())
 def _setting(
     name: str,
     kind: Kind[T],
-    default: T,
     help: str,  # noqa: A002  the word of the registry and of every command line
     *precedents: tuple[str, str],
+    default: T,
     zero: str = "",
     starts: str = "",
     resets: str = "",
@@ -88,8 +89,9 @@ class Settings:
     def from_mapping(cls, mapping: Mapping[str, object]) -> Self:
         """Return the group with the values that `mapping` gives under full names such as `server.threads`.
 
-        Keys of other namespaces are left alone, so a whole flat configuration may be passed. Raises UnknownKeyError for a
-        key of this namespace that is no setting, ConfigError for a value that is refused.
+        Keys of other namespaces are left alone, so a whole flat configuration may be passed. Raises
+        UnknownKeyError for a key of this namespace that is no setting, ConfigError for a value that is
+        refused.
         """
         by_name = {setting.name: attribute for attribute, setting in cls.settings().items()}
         values: dict[str, Any] = {}
@@ -107,7 +109,8 @@ class Settings:
 
     def __post_init__(self) -> None:
         for attribute, setting in self.settings().items():
-            # The dataclass is frozen for everybody but this moment, when text such as "64k" becomes its value.
+            # The dataclass is frozen for everybody but this moment, when text such as "64k"
+            # becomes its value.
             object.__setattr__(self, attribute, setting.read(getattr(self, attribute)))
         self._check_together()
 
@@ -124,105 +127,112 @@ class ServerSettings(Settings):
     bind: tuple[str, ...] = _setting(
         "server.bind",
         Binds(),
-        ("127.0.0.1:8080",),
-        'Where to listen: "host:port", "[v6]:port", "unix:/path", "unix:@abstract" or "fd:3"; port 0 lets the system choose.',
+        'Where to listen: "host:port", "[v6]:port", "unix:/path", "unix:@abstract" or "fd:3"; port 0 '
+        "lets the system choose.",
+        default=("127.0.0.1:8080",),
     )
     threads: int = _setting(
         "server.threads",
         Integer(1, 10_000),
-        10,
         "Threads in the pool that runs the handlers which wait for something.",
         ("CherryPy", "10"),
         ("waitress", "4"),
         ("Puma", "5"),
+        default=10,
     )
     inline: bool = _setting(
         "server.inline",
         Flag(),
-        True,
-        "Whether the leader runs handlers it has learnt to be short itself instead of passing them to the pool.",
+        "Whether the leader runs handlers it has learnt to be short itself instead of passing them to "
+        "the pool.",
+        default=True,
     )
     backlog: int = _setting(
         "server.backlog",
         Integer(1, 65_535),
-        1024,
-        "Connections the system may hold for the server before it accepts them; the kernel may cut it down to its own limit.",
+        "Connections the system may hold for the server before it accepts them; the kernel may cut it "
+        "down to its own limit.",
         ("nginx", "511"),
         ("Apache", "511"),
         ("Node.js", "511"),
         ("gunicorn", "2048"),
+        default=1024,
     )
     max_connections: int = _setting(
         "server.max_connections",
         Integer(),
-        0,
         "Connections open at once; beyond it new ones are answered 503 and closed.",
         ("nginx", "512 a worker"),
         ("Apache", "400 (MaxRequestWorkers)"),
         ("waitress", "100"),
         ("Node.js", "none"),
+        default=0,
         zero="as many as the limit on open files allows, less a reserve for the program",
     )
     max_requests_per_connection: int = _setting(
         "server.max_requests_per_connection",
         Integer(),
-        0,
         "Requests served on one connection before it is closed.",
         ("nginx", "1000"),
         ("Apache", "100"),
         ("Node.js", "none"),
+        default=0,
         zero="no limit",
     )
     nodelay: bool = _setting(
         "server.nodelay",
         Flag(),
-        True,
         "Whether small writes leave at once (TCP_NODELAY) instead of waiting for more to send.",
+        default=True,
     )
     unix_mode: int = _setting(
         "server.unix_mode",
         Mode(),
-        0o660,
         "Permission bits of the Unix sockets that are created.",
         ("Cheroot", "0o777"),
         ("waitress", "0o600"),
+        default=0o660,
     )
     server_header: str = _setting(
         "server.server_header",
-        Text(),
-        "Kirsch",
-        "Value of the Server field, without a version so that it helps nobody choose an attack; empty for no field.",
+        Text(ascii_only=True),
+        "Value of the Server field, without a version so that it helps nobody choose an attack; empty "
+        "for no field.",
+        default="Kirsch",
     )
     access_log: str = _setting(
         "server.access_log",
         Choice(("off", "common", "combined", "json")),
-        "off",
         "Format of the line that is written for every request.",
         ("nginx, Apache", "combined or common, on"),
         ("gunicorn", "off"),
+        default="off",
     )
 
     head_timeout: float = _setting(
         "server.head_timeout",
         _TIME,
-        20.0,
         "Time in which a whole request head must have come; then 408 and the connection is closed.",
         ("nginx", "60 s"),
         ("Apache", "20 to 40 s with at least 500 bytes a second"),
         ("Node.js", "60 s"),
         ("Kestrel", "30 s"),
-        starts="when the connection is open (after its TLS handshake), or with the first byte of a later request",
+        default=20.0,
+        starts=(
+            "when the connection is open (after its TLS handshake), or with the first byte of a later request"
+        ),
         resets="never, so that a byte now and then does not keep it going",
         zero="no limit",
     )
     body_timeout: float = _setting(
         "server.body_timeout",
         _TIME,
-        30.0,
-        "Time without any progress after which a request body is given up; then 408 and the connection is closed.",
+        "Time without any progress after which a request body is given up; then 408 and the connection "
+        "is closed.",
         ("nginx", "60 s"),
         ("Apache", "20 s, and one more for every 500 bytes"),
         ("Node.js", "300 s for the whole request"),
+        default=30.0,
         starts="when the head is complete",
         resets="with every byte of the body",
         zero="no limit",
@@ -230,22 +240,22 @@ class ServerSettings(Settings):
     body_min_rate: int = _setting(
         "server.body_min_rate",
         Size(),
-        500,
-        "Bytes a second a request body must bring on the whole: it is given up after `server.body_timeout` plus its bytes "
-        "so far divided by this.",
+        "Bytes a second a request body must bring on the whole: it is given up after "
+        "`server.body_timeout` plus its bytes so far divided by this.",
         ("Apache", "500"),
         ("Kestrel", "240, after 5 s"),
         ("nginx, Node.js", "none"),
+        default=500,
         zero="no least rate",
     )
     write_timeout: float = _setting(
         "server.write_timeout",
         _TIME,
-        30.0,
         "Time without any progress after which a client that does not take its response is cut off.",
         ("nginx", "60 s"),
         ("Apache", "60 s"),
         ("Kestrel", "5 s, then at least 240 bytes a second"),
+        default=30.0,
         starts="when the socket takes no more",
         resets="with every byte the socket takes",
         zero="no limit",
@@ -253,13 +263,14 @@ class ServerSettings(Settings):
     idle_timeout: float = _setting(
         "server.idle_timeout",
         _TIME,
-        75.0,
-        "Time a kept connection may wait for its next request; longer than the 60 s of common load balancers, which must be "
+        "Time a kept connection may wait for its next request; longer than the 60 s of common load "
+        "balancers, which must be "
         "the first to close.",
         ("nginx", "75 s"),
         ("Apache", "5 s"),
         ("Node.js", "5 s"),
         ("Kestrel", "130 s"),
+        default=75.0,
         starts="when the last byte of a response is written",
         resets="with the next response; the first byte of a request ends it and starts `server.head_timeout`",
         zero="connections are not kept: every response closes",
@@ -267,11 +278,11 @@ class ServerSettings(Settings):
     handshake_timeout: float = _setting(
         "server.handshake_timeout",
         _TIME,
-        10.0,
         "Time for a TLS handshake; then the connection is closed.",
         ("Kestrel", "10 s"),
         ("nginx", "60 s"),
         ("Apache", "none"),
+        default=10.0,
         starts="when the connection is accepted",
         resets="never",
         zero="no limit",
@@ -279,11 +290,12 @@ class ServerSettings(Settings):
     handler_timeout: float = _setting(
         "server.handler_timeout",
         _TIME,
-        0.0,
-        "Time after which a handler that still runs is reported with its stack; it is never killed, as Python threads cannot "
+        "Time after which a handler that still runs is reported with its stack; it is never killed, as "
+        "Python threads cannot "
         "be without harm.",
         ("gunicorn", "30 s, then the worker is killed"),
         ("Apache", "none"),
+        default=0.0,
         starts="when the handler is called",
         resets="never",
         zero="nothing is reported",
@@ -291,10 +303,11 @@ class ServerSettings(Settings):
     linger_timeout: float = _setting(
         "server.linger_timeout",
         _TIME,
-        2.0,
-        "Time the server reads and drops what a client still sends after an answer that closes, so that it can read that answer.",
+        "Time the server reads and drops what a client still sends after an answer that closes, so that"
+        " it can read that answer.",
         ("nginx", "5 s"),
         ("Apache", "2 s"),
+        default=2.0,
         starts="when the answer is written and the sending side is shut",
         resets="never",
         zero="close at once; a client in the middle of an upload may then see a reset instead of its answer",
@@ -302,11 +315,12 @@ class ServerSettings(Settings):
     shutdown_timeout: float = _setting(
         "server.shutdown_timeout",
         _TIME,
-        30.0,
-        "Time the requests that run may take to finish when the server stops; what is left is cut and named in the log.",
+        "Time the requests that run may take to finish when the server stops; what is left is cut and "
+        "named in the log.",
         ("gunicorn", "30 s"),
         ("Kubernetes", "30 s until it kills"),
         ("Apache, nginx", "none"),
+        default=30.0,
         starts="when the server stops accepting",
         resets="never",
         zero="nothing is waited for",
@@ -314,10 +328,11 @@ class ServerSettings(Settings):
     shutdown_head_timeout: float = _setting(
         "server.shutdown_head_timeout",
         _TIME,
-        5.0,
-        "Time a request that was half sent when the server began to stop may take to arrive; then 408 or 503 and close.",
+        "Time a request that was half sent when the server began to stop may take to arrive; then 408 "
+        "or 503 and close.",
         ("Node.js", "60 s (its head timeout)"),
         ("gunicorn", "30 s (its graceful timeout)"),
+        default=5.0,
         starts="when the server stops accepting",
         resets="never",
         zero="half-sent requests are dropped at once",
@@ -325,10 +340,11 @@ class ServerSettings(Settings):
     drain_delay: float = _setting(
         "server.drain_delay",
         _TIME,
-        0.0,
-        "Time the server goes on serving after it was told to stop, answering 503 on its readiness page, so that load balancers "
+        "Time the server goes on serving after it was told to stop, answering 503 on its readiness "
+        "page, so that load balancers "
         "notice first.",
         ("Kubernetes", "preStop sleep, by hand"),
+        default=0.0,
         starts="when the server is told to stop",
         resets="never",
         zero="stop accepting at once",
@@ -337,124 +353,130 @@ class ServerSettings(Settings):
     max_request_line: int = _setting(
         "server.max_request_line",
         Size(16),
-        8192,
         "Longest request line; then 414 (RFC 9112 section 3 asks for 8000 at least).",
         ("nginx", "8 KiB"),
         ("Apache", "8190"),
         ("gunicorn", "4094"),
         ("http.sys", "16 KiB"),
+        default=8192,
     )
     max_head: int = _setting(
         "server.max_head",
         Size(64),
-        65_536,
         "Longest request head, from the first byte of the request line to the empty line; then 431.",
         ("nginx", "32 KiB"),
         ("Node.js", "16 KiB"),
         ("Kestrel", "32 KiB"),
         ("Go", "1 MiB"),
+        default=65_536,
     )
     max_fields: int = _setting(
         "server.max_fields",
         Integer(1),
-        100,
         "Most fields in a request head, and most in a trailer section; then 431.",
         ("Apache", "100"),
         ("gunicorn", "100"),
         ("Kestrel", "100"),
         ("Node.js", "2000"),
+        default=100,
     )
     max_field: int = _setting(
         "server.max_field",
         Size(16),
-        16_384,
         "Longest single field, name and value; then 431.",
         ("http.sys", "16 KiB"),
         ("nginx", "8 KiB"),
         ("Apache", "8190"),
+        default=16_384,
     )
     max_body: int = _setting(
         "server.max_body",
         Size(),
-        100 * 1024**2,
-        "Longest request body; a longer one is answered 413 before it is read, by its Content-Length or while it comes.",
+        "Longest request body; a longer one is answered 413 before it is read, by its Content-Length or"
+        " while it comes.",
         ("CherryPy", "100 MiB"),
         ("nginx", "1 MiB"),
         ("Apache", "1 GiB"),
         ("Kestrel", "28.6 MiB"),
+        default=100 * 1024**2,
         zero="no limit",
     )
     max_chunk_overhead: int = _setting(
         "server.max_chunk_overhead",
         Size(),
-        16_384,
-        "Bytes of a chunked body that are neither data nor fair framing (extensions, leading zeros, trailers, the framing of tiny "
+        "Bytes of a chunked body that are neither data nor fair framing (extensions, leading zeros, "
+        "trailers, the framing of tiny "
         "chunks beyond 16 bytes plus twice their data); then 400.",
         ("Go", "16 KiB, counted the same way"),
         ("Node.js", "16 KiB of extensions"),
+        default=16_384,
         zero="none is put up with",
     )
     body_memory: int = _setting(
         "server.body_memory",
         Size(),
-        512 * 1024,
         "Bytes of a request body that are kept in memory; a longer body goes to a temporary file.",
         ("waitress", "512 KiB"),
         ("nginx", "16 KiB"),
+        default=512 * 1024,
         zero="every body goes to a file",
     )
     response_memory: int = _setting(
         "server.response_memory",
         Size(),
-        1024**2,
-        "Bytes of a response waiting for a slow client that are kept in memory; more goes to a temporary file.",
+        "Bytes of a response waiting for a slow client that are kept in memory; more goes to a "
+        "temporary file.",
         ("waitress", "1 MiB"),
         ("nginx", "64 KiB"),
+        default=1024**2,
         zero="all that waits goes to a file",
     )
     response_buffer: int = _setting(
         "server.response_buffer",
         Size(1),
-        64 * 1024**2,
-        "Bytes of a response that may wait for a slow client, in memory and file together; beyond it the handler that "
+        "Bytes of a response that may wait for a slow client, in memory and file together; beyond it "
+        "the handler that "
         "produces it waits.",
         ("waitress", "16 MiB"),
         ("nginx", "1 GiB"),
+        default=64 * 1024**2,
     )
 
     tls_certificate: str | None = _setting(
         "server.tls.certificate",
         _FILE,
-        None,
-        "File with the certificate in PEM form, its chain after it or in `server.tls.chain`; with it every address speaks TLS.",
+        "File with the certificate in PEM form, its chain after it or in `server.tls.chain`; with it "
+        "every address speaks TLS.",
+        default=None,
     )
     tls_key: str | None = _setting(
         "server.tls.key",
         _FILE,
-        None,
         "File with the private key in PEM form; none when it stands in the certificate's file.",
+        default=None,
     )
     tls_chain: str | None = _setting(
         "server.tls.chain",
         _FILE,
-        None,
-        "File with the certificates between the server's and a root, in PEM form; none when they stand in the certificate's file.",
+        "File with the certificates between the server's and a root, in PEM form; none when they stand "
+        "in the certificate's file.",
+        default=None,
     )
     tls_password: str | None = _setting(
         "server.tls.password",
         Maybe(Text()),
-        None,
         "Password of the private key; better given as an environment variable than in a file.",
+        default=None,
         secret=True,
     )
     tls_minimum: str = _setting(
         "server.tls.minimum",
         Choice(("1.2", "1.3")),
-        "1.2",
         "Oldest version of TLS that is spoken; older than 1.2 is forbidden by RFC 8996.",
         ("nginx", "1.2"),
         ("Python's ssl", "1.2"),
         ("Go", "1.2"),
+        default="1.2",
     )
 
     def _check_together(self) -> None:
@@ -468,7 +490,7 @@ class ServerSettings(Settings):
         for name in ("max_request_line", "max_field"):
             if getattr(self, name) > self.max_head:
                 raise ConfigError(
-                    f"is {getattr(self, name)} bytes, more than server.max_head ({self.max_head}) lets through",
+                    f"is {getattr(self, name)} bytes, more than server.max_head ({self.max_head}) allows",
                     hint="Raise server.max_head or lower this one.",
                     key=self.settings()[name].name,
                 )
@@ -483,14 +505,20 @@ class LogSettings(Settings):
     screen: bool = _setting(
         "log.screen",
         Flag(),
-        True,
         "Whether errors go to standard error and access lines to standard output, beside the files.",
+        default=True,
     )
     error_file: str | None = _setting(
-        "log.error_file", _FILE, None, "File that errors and events are appended to."
+        "log.error_file",
+        _FILE,
+        "File that errors and events are appended to.",
+        default=None,
     )
     access_file: str | None = _setting(
-        "log.access_file", _FILE, None, "File that access lines are appended to."
+        "log.access_file",
+        _FILE,
+        "File that access lines are appended to.",
+        default=None,
     )
 
 
@@ -503,16 +531,16 @@ class EngineSettings(Settings):
     autoreload_on: bool = _setting(
         "engine.autoreload.on",
         Flag(),
-        False,
         "Whether the process starts anew when a file of the program changes; for development.",
+        default=False,
     )
     autoreload_frequency: float = _setting(
         "engine.autoreload.frequency",
         _TIME,
-        1.0,
         "Time between two looks at the files, where the system cannot tell of changes by itself.",
         ("CherryPy", "1 s"),
         ("Werkzeug", "1 s"),
+        default=1.0,
         starts="when a look ends",
         resets="never",
         zero="refused by the plugin: it would never sleep",
@@ -520,12 +548,12 @@ class EngineSettings(Settings):
     autoreload_match: str = _setting(
         "engine.autoreload.match",
         Text(),
-        ".*",
         "Regular expression; only modules whose names it matches from their start are watched.",
+        default=".*",
     )
     autoreload_files: tuple[str, ...] = _setting(
         "engine.autoreload.files",
         TextList(PathName()),
-        (),
         "Files to watch beside those of the imported modules.",
+        default=(),
     )
