@@ -557,3 +557,17 @@ class EngineSettings(Settings):
         "Files to watch beside those of the imported modules.",
         default=(),
     )
+
+
+SETTINGS.add(
+    Setting(
+        name="environment",
+        kind=Maybe(Text()),
+        default=None,
+        since=_FIRST,
+        help=(
+            "Set of values for a purpose: staging, production, embedded or test_suite; explicit values win "
+            "over it."
+        ),
+    )
+)
