@@ -20,12 +20,11 @@ if TYPE_CHECKING:
 __all__ = ["CLOSED", "Config"]
 
 CLOSED = ("server", "log", "engine.autoreload", "environment")
-"""Prefixes under which every key must be a setting. Elsewhere keys are free, and checked by whom they are for."""
+"""Prefixes under which every key must be a setting. Elsewhere keys are free: who is told them checks them."""
 
 
 class Config(MutableMapping[str, Any]):
-    """A flat configuration, `{"server.threads": 4}`, of one process or one server. As many as are wanted can
-    be made.
+    """A flat configuration, `{"server.threads": 4}`. As many as are wanted can be made in one process.
 
     Parameters:
         defaults: values that hold until something else is said, and again after `reset`.
@@ -118,7 +117,7 @@ class Config(MutableMapping[str, Any]):
         self.namespaces.apply(new)
 
     def _checked(self, loaded: Loaded) -> dict[str, Any]:
-        """Return the global keys of `loaded`, in the form the program uses; raises ConfigError with its place."""
+        """Return the global keys of `loaded` as the program uses them; raises ConfigError with its place."""
         checked: dict[str, Any] = {}
         for key, value in loaded.general.items():
             try:
@@ -136,7 +135,7 @@ class Config(MutableMapping[str, Any]):
         return value
 
     def _refuse_slip(self, key: str) -> None:
-        """Raise UnknownKeyError when `key` is a setting but for a slip in its namespace, as `sever.threads`."""
+        """Raise UnknownKeyError when `key` is a setting but for a slip in its namespace: `sever.bind`."""
         namespace, dot, rest = key.partition(".")
         if namespace in self.namespaces or namespace in self.registry.namespaces():
             return

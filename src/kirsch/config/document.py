@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import textwrap
 from typing import TYPE_CHECKING
 
 from kirsch.config.settings import SETTINGS
@@ -26,8 +27,8 @@ In `.conf` files values are Python literals under `[global]`; in TOML the dots o
 environment variables they are bare text: `on` or `off`, `64k`, `2min`, lists between commas.
 
 Sizes are bytes, or text such as `"64k"` and `"10 MiB"` (1024-based; `"10 MB"` is 1000-based). Durations are
-seconds, or text such as `"500ms"`, `"30 s"`, `"2min"` and `"1h"`. A name that does not exist, or a value of the
-wrong kind, stops the program with the nearest valid name or what was expected.
+seconds, or text such as `"500ms"`, `"30 s"`, `"2min"` and `"1h"`. A name that does not exist, or a value of
+the wrong kind, stops the program with the nearest valid name or what was expected.
 """
 
 
@@ -46,7 +47,7 @@ def _entry(setting: Setting) -> Iterator[str]:
     facts = [setting.kind.label, f"default {default}", f"`{setting.variable}`", f"since {setting.since}"]
     yield f"### {setting.name}\n"
     yield f"{', '.join(facts)}\n"
-    yield setting.help
+    yield textwrap.fill(setting.help, 110)
     notes = [
         ("Must be", setting.kind.expected),
         ("Clock starts", setting.starts),
@@ -55,8 +56,12 @@ def _entry(setting: Setting) -> Iterator[str]:
         ("Others", "; ".join(f"{who} {what}" for who, what in setting.precedents)),
     ]
     yield from (
-        f"{'' if index else chr(10)}- {head}: {text}" for index, (head, text) in enumerate(_said(notes))
+        f"{'' if index else chr(10)}{_item(head, text)}" for index, (head, text) in enumerate(_said(notes))
     )
+
+
+def _item(head: str, text: str) -> str:
+    return textwrap.fill(f"- {head}: {text}", 110, subsequent_indent="  ")
 
 
 def _said(notes: list[tuple[str, str]]) -> list[tuple[str, str]]:

@@ -32,10 +32,10 @@ class Namespaces(dict[str, Handler]):
         return Namespaces(self)
 
     def apply(self, config: Mapping[str, Any]) -> None:
-        """Tell every handler its keys of `config`, whose keys without a dot or with an unhandled namespace
-        stay untold.
+        """Tell every handler its keys of `config`.
 
-        What a handler raises comes out as it is, and ends the matter: the handlers after it are not told.
+        Keys without a dot, and keys of a namespace nobody handles, stay untold. What a handler raises comes
+        out as it is, and ends the matter: the handlers after it are not told.
         """
         parts: dict[str, list[tuple[str, Any]]] = {}
         for key, value in config.items():
