@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from environment import PYTHON
 from load import Cost, IdleConnections, Load, LoadError, Wrk, cost, drive, warm
 from process import Memory, cores, machine_seconds, pinned
-from servers import HELLOS, HOLDING, SLEEPING, STARTING, THE_LIMIT, Server, Started, chosen, started
+from servers import HELLOS, HOLDING, SLEEPING, STARTING, Server, Started, chosen, started
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -86,14 +86,29 @@ def run_costs(settings: Settings) -> CostRun:
                 f"cost: round {number + 1} of {settings.rounds}, {sum(not row.problem for row in rows)} loads"
             )
             seconds = settings.warm if number else settings.first_warm
-            limits: dict[str, float] = {}
-            for row in rows:
-                if not row.problem:
-                    measure_cost(run, row, places[row.server.key], limits, settings, seconds)
+            for shape in shapes:
+                limits, *others = [row for row in rows if row.shape == shape]
+                # The limit divides every figure of the round, so it is measured three times and not once.
+                half = len(others) // 2
+                turns = [limits, *others[:half], limits, *others[half:], limits]
+                costs = [
+                    (row, measure_cost(run, row, places[row.server.key], settings, seconds)) for row in turns
+                ]
+                fold_round(limits, costs)
         for row in rows:
             if not row.problem:
                 row.memory = places[row.server.key].running().memory()
     return run
+
+
+def fold_round(limits: CostRow, costs: list[tuple[CostRow, float | None]]) -> None:
+    """Turn one round's costs into ratios; raises LoadError when the limit itself could not be measured."""
+    base = [found for row, found in costs if row is limits and found is not None]
+    if not base:
+        raise LoadError(f"the limit was not measured: {limits.problem}")
+    for row, found in costs:
+        if found is not None:
+            row.ratios.append(found / median(base))
 
 
 def told(servers: Iterable[Server]) -> Iterable[Server]:
@@ -107,11 +122,12 @@ def measure_cost(
     run: CostRun,
     row: CostRow,
     place: Started,
-    limits: dict[str, float],
     settings: Settings,
     warm_seconds: float,
-) -> None:
-    """Fill one round into one row. The limit is the first row of its shape, so the others find its figure."""
+) -> float | None:
+    """Return the CPU seconds of a request; None, and a word in the row, when that cannot be had."""
+    if row.problem:
+        return None
     try:
         warm(place.port, connections=32, seconds=warm_seconds, shape=row.shape)
         began, busy = time.monotonic(), machine_seconds()
@@ -119,16 +135,11 @@ def measure_cost(
         run.foreign.append(foreign_share(found, machine_seconds() - busy, time.monotonic() - began))
     except LoadError as error:
         row.problem = str(error)
-        return
-    if row.server is THE_LIMIT:
-        limits[row.shape] = found.seconds
-    if row.shape not in limits:
-        row.problem = "the limit itself was not measured"
-        return
-    row.ratios.append(found.seconds / limits[row.shape])
-    row.loads.append(found.load)
+        return None
     if not place.running().alive():
         row.problem = f"ended under load: {place.last_words()}"
+    row.loads.append(found.load)
+    return found.seconds
 
 
 def foreign_share(found: Cost, busy: float, elapsed: float) -> float:

@@ -61,9 +61,10 @@ class Budget:
         if self.measured is None:
             return [self.what, wanted, "-", "not measured"]
         met = self.measured >= self.budget if self.at_least else self.measured <= self.budget
+        figure = f"{self.measured:.3g}" if self.measured < 1000 else f"{self.measured:.0f}"
         distance = abs(self.measured / self.budget - 1) * 100
         verdict = f"met, {distance:.0f} % to spare" if met else f"MISSED by {distance:.0f} %"
-        return [self.what, wanted, f"{self.measured:.3g}{self.unit}", verdict]
+        return [self.what, wanted, f"{figure}{self.unit}", verdict]
 
 
 def table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
@@ -283,11 +284,13 @@ def machine_text() -> str:
 METHOD = """\
 Cost is the CPU time, user and system, of the whole server process tree for each completed request under
 `wrk -t1 -c32` with ten browser-like headers, as a multiple of the same for an empty C epoll loop that
-answers constant bytes ("the limit"), measured in the same round; the median of the rounds is shown. Servers
-take turns within a round, so that a drift of the machine meets all of them. Only ratios are given for costs,
-because absolute figures belong to one machine. Servers run one process, ten threads where they have threads,
-and write no line of log for each request unless the row says so; limits on kept-alive connections are
-lifted. RSS counts a page that several processes share in each of them, PSS divides it among them.
+answers constant bytes ("the limit"). Servers take turns within a round, so that a drift of the machine meets
+all of them; the limit is measured three times a round, and their median is what the round's costs are divided
+by. The median of the rounds is shown; the spread in the limit's own row is the noise of the machine. Only
+ratios are given for costs, because absolute figures belong to one machine. Servers run one process, ten
+threads where they have threads, and write no line of log for each request unless the row says so; limits on
+kept-alive connections are lifted. RSS counts a page that several processes share in each of them, PSS divides
+it among them.
 """
 
 SLEEPERS_METHOD = """\

@@ -38,7 +38,7 @@ def arguments() -> argparse.ArgumentParser:
     parser.add_argument(
         "--seconds",
         type=int,
-        help="seconds of each load of the cost run, at most 3 in the others (default 4; quick 1)",
+        help="seconds of each load of the cost run, at most 3 in the others (default 3; quick 1)",
     )
     parser.add_argument("--rounds", type=int, help="rounds over all servers (default 3; quick 1)")
     parser.add_argument("--idle", type=int, help="idle connections (default 10000; quick 2000)")
@@ -71,7 +71,7 @@ def settings_of(options: argparse.Namespace, failures: dict[str, str]) -> Settin
     quick: bool = options.quick
     return Settings(
         rounds=options.rounds or (1 if quick else 3),
-        seconds=options.seconds or (1 if quick else 4),
+        seconds=options.seconds or (1 if quick else 3),
         side_seconds=min(3, options.seconds or (1 if quick else 3)),
         first_warm=0.3 if quick else 1.0,
         warm=0.3,
