@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 SLEEP = 0.020
 SLEEPERS = 8
+QUICK = ["kirsch", "bjoern", "cheroot", "cherrypy"]  # whose cost a quick look shows when --only names nobody
 SHORT_CONNECTIONS = 16
 OPEN_WITHIN = 25.0  # seconds for opening the idle connections
 
@@ -76,7 +77,8 @@ class CostRun:
 def run_costs(settings: Settings) -> CostRun:
     """Measure every hello, round-robin, so that a drift of the machine meets all servers alike."""
     shapes = ("same", "varied")
-    with started(told(chosen(HELLOS, settings.only)), settings.failures) as servers:
+    only = settings.only or (QUICK if settings.quick else [])
+    with started(told(chosen(HELLOS, only)), settings.failures) as servers:
         rows = [CostRow(one.server, shape, problem=one.problem) for shape in shapes for one in servers]
         rows = [row for row in rows if row.shape in row.server.shapes]
         places = {one.server.key: one for one in servers}
