@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator, Mapping, MutableMapping
+from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from kirsch.config.errors import ConfigError, UnknownKeyError, nearest
@@ -23,7 +23,7 @@ CLOSED = ("server", "log", "engine.autoreload", "environment")
 """Prefixes under which every key must be a setting. Elsewhere keys are free: who is told them checks them."""
 
 
-class Config(MutableMapping[str, Any]):
+class Config(Mapping[str, Any]):
     """A flat configuration, `{"server.threads": 4}`. As many as are wanted can be made in one process.
 
     Parameters:
@@ -69,17 +69,17 @@ class Config(MutableMapping[str, Any]):
         # Replaced as a whole, never changed in place.
         self._values: dict[str, Any] = dict(self._defaults)
 
-    def update(self, source: Source = (), /, **values: Any) -> None:  # type: ignore[override,assignment]
+    def update(self, source: Source | None = None, /, **values: Any) -> None:
         """Take over the global keys of `source`, then tell the namespaces.
 
         Parameters:
             source: a dict, the name of a file, or an open file (`kirsch.config.load.load`).
-            values: keys without dots, for `update(environment="production")`.
+            values: more global keys, for `update(environment="production")`.
 
         Nothing changes if anything in it is refused: ConfigError, or UnknownKeyError with the nearest name.
         What a namespace handler raises comes out as it is, with the values already changed.
         """
-        loaded = load(source or {}, allow_references=self.allow_references)
+        loaded = load({} if source is None else source, allow_references=self.allow_references)
         if values:
             loaded = Loaded({**loaded.sections, "global": {**loaded.general, **values}}, loaded.source)
         self._take(loaded)

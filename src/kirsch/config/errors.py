@@ -81,6 +81,8 @@ def shown(value: object) -> str:
     """Return `value` as a short text for an error: its repr cut to about 80 characters, and its type."""
     try:
         text = _SHORT.repr(value)
-    except Exception:  # noqa: BLE001  a value's own __repr__ may raise anything; the error about it must not
+    except (
+        ValueError
+    ):  # an int of more digits than `sys.get_int_max_str_digits` allows; reprlib catches the rest
         text = "a value"
     return f"{text} ({type(value).__name__})"

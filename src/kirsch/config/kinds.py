@@ -44,9 +44,9 @@ LONGEST = 7 * 86400.0
 LARGEST = 2**62
 """The largest whole number and size accepted: fits any C file offset with room to add to it."""
 
-_NUMBER = re.compile(r"[+-]?[0-9]{1,18}\Z")
+_NUMBER = re.compile(r"[+-]?[0-9]{1,19}\Z")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
-_QUANTITY = re.compile(r"([0-9]{1,18}(?:\.[0-9]{1,9})?)\s*([A-Za-z]{0,7})\Z")
+_QUANTITY = re.compile(r"([0-9]{1,19}(?:\.[0-9]{1,9})?)\s*([A-Za-z]{0,7})\Z")
 _SECONDS = {
     "": 1.0,
     "ms": 0.001,
@@ -268,7 +268,7 @@ class Choice(Kind[str]):
     """One of a few words."""
 
     choices: tuple[str, ...]
-    label = "one of"
+    label = "choice"
 
     @property
     def expected(self) -> str:
@@ -380,15 +380,23 @@ class Size(Kind[int]):
 class Duration(Kind[float]):
     """A time in seconds: a number, or text such as `"500ms"`, `"30 s"` or `"2min"`; at most seven days."""
 
+    minimum: float = 0.0
     label = "duration"
     unit = "seconds"
-    expected = 'a duration in seconds such as 30, "500ms" or "2min", at most 7 days'
+
+    @property
+    def expected(self) -> str:
+        """What must be given, with the least."""
+        least = f"at least {self.show(self.minimum)} and " if self.minimum else ""
+        return f'a duration in seconds such as 30, "500ms" or "2min", {least}at most 7 days'
 
     def read(self, value: object) -> float:
-        """Return the seconds as a float, 0 or more."""
+        """Return the seconds as a float, `minimum` or more."""
         if isinstance(value, str):
             return self.parse(value)
-        if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 <= value <= LONGEST:
+        if isinstance(value, bool) or not isinstance(value, (int, float)):
+            raise self.refusal(value)
+        if not self.minimum <= value <= LONGEST:
             raise self.refusal(value)
         return float(value)
 
@@ -399,7 +407,7 @@ class Duration(Kind[float]):
         if found is None or factor is None:
             raise self.refusal(text)
         seconds = float(found[1]) * factor
-        if seconds > LONGEST:
+        if not self.minimum <= seconds <= LONGEST:
             raise self.refusal(text)
         return seconds
 

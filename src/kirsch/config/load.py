@@ -14,12 +14,13 @@ from __future__ import annotations
 
 import configparser
 import os
+import re
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import IO, Any, TypeAlias
 
-from kirsch.config.errors import ConfigError
+from kirsch.config.errors import ConfigError, shown
 from kirsch.config.values import evaluate
 
 __all__ = ["Loaded", "Source", "load"]
@@ -27,8 +28,18 @@ __all__ = ["Loaded", "Source", "load"]
 Source: TypeAlias = "Mapping[str, Any] | str | bytes | os.PathLike[str] | IO[str] | IO[bytes]"
 """What configuration may come from: a dict, the name of a file, or an open file."""
 
+_Misread: TypeAlias = (
+    configparser.DuplicateSectionError | configparser.DuplicateOptionError | configparser.ParsingError
+)
 GLOBAL = "global"
+_SECRET = re.compile("password|passphrase|secret|token", re.IGNORECASE)
 DEFAULT = "DEFAULT"
+
+
+class _Parser(configparser.ConfigParser):
+    def optionxform(self, optionstr: str) -> str:
+        """Keep the case of keys: attributes of tools and plugins have one."""
+        return optionstr
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,7 +133,7 @@ def _from_text(text: str, name: str, *, allow_references: bool) -> Loaded:
 def _from_mapping(mapping: Mapping[str, Any]) -> Loaded:
     for key in mapping:
         if not isinstance(key, str):
-            raise ConfigError(f"the key {key!r:.80} is not text")
+            raise ConfigError(f"the key {shown(key)} is not text")
     marked = any(key.startswith("/") for key in mapping) or isinstance(mapping.get(GLOBAL), Mapping)
     nested = bool(mapping) and all(
         isinstance(value, Mapping) and "." not in key for key, value in mapping.items()
@@ -136,23 +147,25 @@ def _from_mapping(mapping: Mapping[str, Any]) -> Loaded:
             raise ConfigError("stands beside sections but is not one", hint=hint, key=name)
         for key in section:
             if not isinstance(key, str):
-                raise ConfigError(f"the key {key!r:.80} is not text", section=name)
+                raise ConfigError(f"the key {shown(key)} is not text", section=name)
         sections[name] = dict(section)
     return Loaded(sections)
 
 
 def _from_conf(text: str, name: str, *, allow_references: bool) -> Loaded:
-    parser = configparser.ConfigParser(default_section=DEFAULT)
-    parser.optionxform = str  # type: ignore[method-assign,assignment]  # the documented way to keep case
+    parser = _Parser(default_section=DEFAULT)
     try:
         parser.read_string(text, source=name or "<file>")
-    except configparser.Error as error:
+    except (
+        configparser.DuplicateSectionError,
+        configparser.DuplicateOptionError,
+        configparser.ParsingError,
+    ) as error:
         raise _misread(error, name) from error
     sections: dict[str, dict[str, Any]] = {}
     inherited = parser.defaults()
     for section in parser.sections():
         values = sections[section] = {}
-        own = parser._sections[section]  # type: ignore[attr-defined]  # noqa: SLF001
         for key in parser.options(section):
             try:
                 values[key] = evaluate(parser.get(section, key), allow_references=allow_references)
@@ -162,14 +175,22 @@ def _from_conf(text: str, name: str, *, allow_references: bool) -> Loaded:
                     "has a % that cannot be replaced", hint=hint, source=name, section=section, key=key
                 ) from error
             except ConfigError as error:
-                if key in inherited and key not in own:
+                if key in inherited and parser.get(section, key, raw=True) == inherited[key]:
                     # [DEFAULT] may hold bare text that is only there to be put into other values.
                     continue
-                raise error.at(source=name, section=section, key=key) from error.__cause__
+                raise _without_secrets(error.at(source=name, section=section, key=key)) from None
     return Loaded(sections, name)
 
 
-def _misread(error: configparser.Error, name: str) -> ConfigError:
+def _without_secrets(error: ConfigError) -> ConfigError:
+    """Return `error`, without the value if the key sounds like a secret: errors end in logs."""
+    if not _SECRET.search(error.key):
+        return error
+    hidden = ConfigError("the value (not shown) cannot be read", hint="If it is text, put quotes around it.")
+    return hidden.at(source=error.source, section=error.section, key=error.key)
+
+
+def _misread(error: _Misread, name: str) -> ConfigError:
     """Return `error` in the house's words, with its line."""
     if isinstance(error, configparser.MissingSectionHeaderError):
         problem, hint = f"line {error.lineno} stands before any section", "Begin the file with [global]."
@@ -178,12 +199,10 @@ def _misread(error: configparser.Error, name: str) -> ConfigError:
     elif isinstance(error, configparser.DuplicateOptionError):
         problem = f"line {error.lineno}: the key {error.option} is twice in [{error.section}]"
         hint = "Remove one of the two."
-    elif isinstance(error, configparser.ParsingError) and error.errors:
+    else:
         line, content = error.errors[0]
         problem = f"line {line} is neither a [section] nor key = value: {content:.80}"
         hint = "Indent lines that go on with a value."
-    else:
-        problem, hint = " ".join(str(error).split()), ""
     return ConfigError(problem, hint=hint, source=name)
 
 

@@ -48,9 +48,10 @@ ENVIRONMENTS: Mapping[str, Mapping[str, Any]] = MappingProxyType(
 
 # Kubernetes, and Docker's links before it, put these into every container beside a service called
 # `kirsch...`.
-_INJECTED = re.compile(r"(?:_[A-Z0-9_]+)?_(?:SERVICE_HOST|SERVICE_PORT(?:_[A-Z0-9_]+)?)\Z")
-_INJECTED_PORT = re.compile(r"(?:_[A-Z0-9_]+)?_PORT(?:_[0-9]+_(?:TCP|UDP)(?:_(?:PROTO|PORT|ADDR))?)?\Z")
-_PREFIX = "KIRSCH"
+_INJECTED = re.compile(
+    r"KIRSCH_(?:[A-Z0-9_]+_)?(?:SERVICE_HOST|SERVICE_PORT(?:_[A-Z0-9_]+)?|PORT_[0-9]+_(?:TCP|UDP)(?:_[A-Z]+)?)\Z"
+)
+_PREFIX = "KIRSCH_"
 
 
 def environment(
@@ -122,7 +123,7 @@ def from_variables(
     """
     found: dict[str, Any] = {}
     for variable, text in variables.items():
-        if not variable.startswith(f"{_PREFIX}_") or variable in others:
+        if not variable.startswith(_PREFIX) or variable in others:
             continue
         try:
             setting = registry.by_variable(variable)
@@ -138,9 +139,7 @@ def from_variables(
 
 
 def _injected(variable: str, text: str) -> bool:
-    rest = variable.removeprefix(_PREFIX)
-    if _INJECTED.match(rest):
-        return True
-    return bool(_INJECTED_PORT.match(rest)) and (
-        text.startswith(("tcp://", "udp://")) or rest.endswith(("_PROTO", "_PORT", "_ADDR"))
+    # A bare ..._PORT is only theirs when it holds an address: KIRSCH_SERVER_PORT=8080 is a person's mistake.
+    return bool(_INJECTED.match(variable)) or (
+        variable.endswith("_PORT") and text.startswith(("tcp://", "udp://"))
     )

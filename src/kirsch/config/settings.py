@@ -536,14 +536,14 @@ class EngineSettings(Settings):
     )
     autoreload_frequency: float = _setting(
         "engine.autoreload.frequency",
-        _TIME,
+        Duration(0.01),
         "Time between two looks at the files, where the system cannot tell of changes by itself.",
         ("CherryPy", "1 s"),
         ("Werkzeug", "1 s"),
         default=1.0,
         starts="when a look ends",
         resets="never",
-        zero="refused by the plugin: it would never sleep",
+        zero="refused: it would never sleep",
     )
     autoreload_match: str = _setting(
         "engine.autoreload.match",
