@@ -287,6 +287,7 @@ def test_a_value_is_shown_in_the_unit_people_think_in(kind: Kind[Any], value: ob
 
 @pytest.mark.parametrize("kind", EVERY, ids=repr)
 def test_every_kind_says_what_it_is_and_what_it_expects(kind: Kind[Any]) -> None:
+    assert kind.expected in repr(kind)
     assert kind.label
     assert kind.expected
     assert kind.unit in {"", "bytes", "seconds"}

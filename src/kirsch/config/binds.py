@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ipaddress
 import re
 from dataclasses import dataclass
 from typing import Literal
@@ -70,6 +69,8 @@ def _parse_tcp(text: str) -> Bind:
         hint = f'Write "127.0.0.1:{port}" for this machine alone, "0.0.0.0:{port}" for everybody.'
         raise ConfigError(f"the address {shown(text)} has no host", hint=hint)
     if host.startswith("[") and host.endswith("]"):
+        import ipaddress  # most programs never bind to an IPv6 address
+
         literal = host[1:-1]
         try:
             ipaddress.IPv6Address(literal)

@@ -9,7 +9,6 @@
 
 from __future__ import annotations
 
-import difflib
 import reprlib
 from typing import TYPE_CHECKING, Self
 
@@ -69,6 +68,8 @@ class UnknownKeyError(ConfigError):
 
 def nearest(name: str, valid: Iterable[str]) -> str:
     """Return the name in `valid` that is most like `name`, or "" if none is close enough to be meant."""
+    import difflib  # only once something is wrong
+
     by_folded: dict[str, str] = {}
     for candidate in valid:
         by_folded.setdefault(candidate.lower(), candidate)

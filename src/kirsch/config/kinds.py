@@ -5,7 +5,8 @@ number in quotes is not a number. `parse` takes bare text, from an environment v
 where everything is text. Both return the one form the program uses, and raise `ConfigError` for everything
 else, never another exception.
 
-Kinds are immutable; any thread may use them.
+Kinds are not changed once they are made; any thread may use them. They are plain classes because a dozen
+dataclasses took several milliseconds of every start.
 """
 
 from __future__ import annotations
@@ -14,7 +15,6 @@ import abc
 import math
 import os
 import re
-from dataclasses import dataclass
 from typing import Generic, TypeVar
 
 from kirsch.config.binds import parse_bind
@@ -104,18 +104,22 @@ class Kind(abc.ABC, Generic[T]):
         """Return `value` as the manual and `kirsch check` write it; `read` or `parse` takes it back."""
         return str(value)
 
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__}: {self.expected}>"
+
     def refusal(self, value: object, hint: str = "") -> ConfigError:
         """Return the error that `value` is not of this kind."""
         return ConfigError(f"must be {self.expected}, not {shown(value)}", hint=hint)
 
 
-@dataclass(frozen=True)
 class Integer(Kind[int]):
     """A whole number from `minimum` to `maximum`, both included."""
 
-    minimum: int = 0
-    maximum: int = LARGEST
     label = "whole number"
+
+    def __init__(self, minimum: int = 0, maximum: int = LARGEST) -> None:
+        self.minimum = minimum
+        self.maximum = maximum
 
     @property
     def expected(self) -> str:
@@ -140,7 +144,6 @@ class Integer(Kind[int]):
         return self.read(int(text))
 
 
-@dataclass(frozen=True)
 class Mode(Kind[int]):
     """Permission bits of a file, 0 to 0o777; text is read as octal digits."""
 
@@ -166,13 +169,14 @@ class Mode(Kind[int]):
         return f"0o{value:o}"
 
 
-@dataclass(frozen=True)
 class Real(Kind[float]):
     """A finite number from `minimum` to `maximum`, both included."""
 
-    minimum: float = 0.0
-    maximum: float = float(LARGEST)
     label = "number"
+
+    def __init__(self, minimum: float = 0.0, maximum: float = float(LARGEST)) -> None:
+        self.minimum = minimum
+        self.maximum = maximum
 
     @property
     def expected(self) -> str:
@@ -204,7 +208,6 @@ class Real(Kind[float]):
         return f"{value:g}"
 
 
-@dataclass(frozen=True)
 class Flag(Kind[bool]):
     """True or False."""
 
@@ -227,12 +230,13 @@ class Flag(Kind[bool]):
         raise self.refusal(text, "Write on or off.")
 
 
-@dataclass(frozen=True)
 class Text(Kind[str]):
     """A line of text without control characters, so that it cannot break a header or a log line."""
 
-    ascii_only: bool = False
     label = "text"
+
+    def __init__(self, *, ascii_only: bool = False) -> None:
+        self.ascii_only = ascii_only
 
     @property
     def expected(self) -> str:
@@ -246,7 +250,6 @@ class Text(Kind[str]):
         return str(value)
 
 
-@dataclass(frozen=True)
 class PathName(Kind[str]):
     """The path of a file or directory, as text; nothing looks whether it exists."""
 
@@ -263,12 +266,13 @@ class PathName(Kind[str]):
         return path
 
 
-@dataclass(frozen=True)
 class Choice(Kind[str]):
     """One of a few words."""
 
-    choices: tuple[str, ...]
     label = "choice"
+
+    def __init__(self, choices: tuple[str, ...]) -> None:
+        self.choices = choices
 
     @property
     def expected(self) -> str:
@@ -283,13 +287,14 @@ class Choice(Kind[str]):
         raise self.refusal(value, f"Did you mean {close!r}?" if close else "")
 
 
-@dataclass(frozen=True)
 class TextList(Kind[tuple[str, ...]]):
     """A list of texts; one text alone stands for a list of one."""
 
-    item: Kind[str] = Text()
     label = "list of text"
     expected = "a list of text"
+
+    def __init__(self, item: Kind[str] | None = None) -> None:
+        self.item = item or Text()
 
     def read(self, value: object) -> tuple[str, ...]:
         """Return the items of a list or tuple, or of one str, as a tuple."""
@@ -308,7 +313,6 @@ class TextList(Kind[tuple[str, ...]]):
         return ", ".join(value)
 
 
-@dataclass(frozen=True)
 class Binds(TextList):
     """A list of places to listen on, each checked; at least one."""
 
@@ -332,13 +336,14 @@ class Binds(TextList):
         return binds
 
 
-@dataclass(frozen=True)
 class Size(Kind[int]):
     """A number of bytes: an int, or text such as `"64k"` or `"10 MiB"`, from `minimum` up."""
 
-    minimum: int = 0
     label = "size"
     unit = "bytes"
+
+    def __init__(self, minimum: int = 0) -> None:
+        self.minimum = minimum
 
     @property
     def expected(self) -> str:
@@ -376,13 +381,14 @@ class Size(Kind[int]):
         return str(value)
 
 
-@dataclass(frozen=True)
 class Duration(Kind[float]):
     """A time in seconds: a number, or text such as `"500ms"`, `"30 s"` or `"2min"`; at most seven days."""
 
-    minimum: float = 0.0
     label = "duration"
     unit = "seconds"
+
+    def __init__(self, minimum: float = 0.0) -> None:
+        self.minimum = minimum
 
     @property
     def expected(self) -> str:
@@ -421,11 +427,11 @@ class Duration(Kind[float]):
         return f"{value:g} s"
 
 
-@dataclass(frozen=True)
 class Maybe(Kind[T | None]):
     """A value of another kind, or None; empty text is None too, as a variable cannot say it otherwise."""
 
-    kind: Kind[T]
+    def __init__(self, kind: Kind[T]) -> None:
+        self.kind = kind
 
     @property
     def label(self) -> str:

@@ -1,45 +1,30 @@
 """Reading configuration: `.conf` files with Python literals, `.toml` files, dicts and open files.
 
-`.conf` is the INI dialect of `configparser`: case kept, `key = value` or `key: value`, `#` and `;` comments
-on lines of their own, `%(name)s` replaced from `[DEFAULT]`, every value a Python literal
-(`kirsch.config.values`).
+`.conf` is INI with Python literals (`kirsch.config.conf`).
 
 TOML has types and nesting of its own, so tables are flattened: `[server.tls]` with `key = "k.pem"` is the
 global key `server.tls.key`. A table whose name begins with a slash, `["/static"]`, is the section of that
 path, `[global]` holds global keys too, and every other table is global. A dict as a value is therefore not to
 be had from TOML, except in a list.
+
+The parsers are imported when there is something to parse: a program configured in code does not pay for them.
 """
 
 from __future__ import annotations
 
-import configparser
 import os
-import re
-import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import IO, Any, TypeAlias
 
 from kirsch.config.errors import ConfigError, shown
-from kirsch.config.values import evaluate
 
 __all__ = ["Loaded", "Source", "load"]
 
 Source: TypeAlias = "Mapping[str, Any] | str | bytes | os.PathLike[str] | IO[str] | IO[bytes]"
 """What configuration may come from: a dict, the name of a file, or an open file."""
 
-_Misread: TypeAlias = (
-    configparser.DuplicateSectionError | configparser.DuplicateOptionError | configparser.ParsingError
-)
 GLOBAL = "global"
-_SECRET = re.compile("password|passphrase|secret|token", re.IGNORECASE)
-DEFAULT = "DEFAULT"
-
-
-class _Parser(configparser.ConfigParser):
-    def optionxform(self, optionstr: str) -> str:
-        """Keep the case of keys: attributes of tools and plugins have one."""
-        return optionstr
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,7 +112,9 @@ def _decode(content: bytes, name: str) -> str:
 def _from_text(text: str, name: str, *, allow_references: bool) -> Loaded:
     if name.lower().endswith(".toml"):
         return _from_toml(text, name)
-    return _from_conf(text, name, allow_references=allow_references)
+    from kirsch.config.conf import read_conf
+
+    return Loaded(read_conf(text, name, allow_references=allow_references), name)
 
 
 def _from_mapping(mapping: Mapping[str, Any]) -> Loaded:
@@ -152,61 +139,9 @@ def _from_mapping(mapping: Mapping[str, Any]) -> Loaded:
     return Loaded(sections)
 
 
-def _from_conf(text: str, name: str, *, allow_references: bool) -> Loaded:
-    parser = _Parser(default_section=DEFAULT)
-    try:
-        parser.read_string(text, source=name or "<file>")
-    except (
-        configparser.DuplicateSectionError,
-        configparser.DuplicateOptionError,
-        configparser.ParsingError,
-    ) as error:
-        raise _misread(error, name) from error
-    sections: dict[str, dict[str, Any]] = {}
-    inherited = parser.defaults()
-    for section in parser.sections():
-        values = sections[section] = {}
-        for key in parser.options(section):
-            try:
-                values[key] = evaluate(parser.get(section, key), allow_references=allow_references)
-            except configparser.Error as error:
-                hint = "Write %% for a percent sign; %(name)s is replaced by `name` of [DEFAULT]."
-                raise ConfigError(
-                    "has a % that cannot be replaced", hint=hint, source=name, section=section, key=key
-                ) from error
-            except ConfigError as error:
-                if key in inherited and parser.get(section, key, raw=True) == inherited[key]:
-                    # [DEFAULT] may hold bare text that is only there to be put into other values.
-                    continue
-                raise _without_secrets(error.at(source=name, section=section, key=key)) from None
-    return Loaded(sections, name)
-
-
-def _without_secrets(error: ConfigError) -> ConfigError:
-    """Return `error`, without the value if the key sounds like a secret: errors end in logs."""
-    if not _SECRET.search(error.key):
-        return error
-    hidden = ConfigError("the value (not shown) cannot be read", hint="If it is text, put quotes around it.")
-    return hidden.at(source=error.source, section=error.section, key=error.key)
-
-
-def _misread(error: _Misread, name: str) -> ConfigError:
-    """Return `error` in the house's words, with its line."""
-    if isinstance(error, configparser.MissingSectionHeaderError):
-        problem, hint = f"line {error.lineno} stands before any section", "Begin the file with [global]."
-    elif isinstance(error, configparser.DuplicateSectionError):
-        problem, hint = f"line {error.lineno}: the section [{error.section}] is there twice", "Join the two."
-    elif isinstance(error, configparser.DuplicateOptionError):
-        problem = f"line {error.lineno}: the key {error.option} is twice in [{error.section}]"
-        hint = "Remove one of the two."
-    else:
-        line, content = error.errors[0]
-        problem = f"line {line} is neither a [section] nor key = value: {content:.80}"
-        hint = "Indent lines that go on with a value."
-    return ConfigError(problem, hint=hint, source=name)
-
-
 def _from_toml(text: str, name: str) -> Loaded:
+    import tomllib
+
     try:
         tables = tomllib.loads(text)
     except (ValueError, RecursionError) as error:
