@@ -106,15 +106,19 @@ class _Preferences:
 
 
 def _preference(member: str, grammar: re.Pattern[str]) -> Preference | None:
-    value, semicolon, rest = member.partition(";")
-    value = value.rstrip(" \t").lower()
+    value, _, rest = member.partition(";")
+    value = value.rstrip(" \t")
+    # Matched before it is lowered: the Kelvin sign, for one, is a `k` in lower case.
     if grammar.fullmatch(value) is None:
         return None
-    params = parse_params(rest) if semicolon else {}
-    weight = params.pop("q", "1")
+    # The weight is looked for in the text: `parse_params` would drop a malformed one, and none means 1.
+    weights = [part[2:] for part in split_members(rest, ";") if part[:2] in {"q=", "Q=", "q", "Q"}]
+    weight = weights[0] if weights else "1"
     if _QVALUE.fullmatch(weight) is None:
         return None
-    return Preference(value, float(weight), params)
+    params = parse_params(rest)
+    params.pop("q", None)
+    return Preference(value.lower(), float(weight), params)
 
 
 class Accept(_Preferences):
@@ -205,7 +209,7 @@ class AcceptLanguage(_Preferences):
     __slots__ = ()
 
     # RFC 4647 2.1      language-range = (1*8ALPHA *("-" 1*8alphanum)) / "*"
-    grammar = re.compile(r"\*|[a-z]{1,8}(?:-[a-z0-9]{1,8})*")
+    grammar = re.compile(r"\*|[A-Za-z]{1,8}(?:-[A-Za-z0-9]{1,8})*")
 
     def best(self, offers: Sequence[str]) -> str | None:
         """Return the most welcome of the language tags `offers`, or None when none is acceptable.

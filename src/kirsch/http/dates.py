@@ -32,7 +32,7 @@ _FUTURE_YEARS: Final = 50
 #                   date3        = month SP ( 2DIGIT / ( SP 1DIGIT ))
 #                   time-of-day  = hour ":" minute ":" second           second up to 60, for leap seconds
 # HTTP-date is case-sensitive.
-# The names are looked up afterwards: alternatives of them would triple the time these patterns take to compile.
+# The names are looked up afterwards: as alternatives in the patterns they would triple the time to compile.
 _NAME: Final = "(?P<name>[A-Z][a-z]+)"
 _MONTH: Final = "(?P<month>[A-Z][a-z]{2})"
 _TIME: Final = "(?P<hour>[01][0-9]|2[0-3]):(?P<minute>[0-5][0-9]):(?P<second>[0-5][0-9]|60)"

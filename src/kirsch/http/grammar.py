@@ -231,7 +231,9 @@ TARGET_BYTES: Final = re.compile(TARGET.pattern.encode())
 """Any request target as received."""
 
 # RFC 9110 4.2.1    http-URI = "http" "://" authority path-abempty [ "?" query ]     (4.2.2: "https" likewise)
-_ABSOLUTE: Final = re.compile(r"(?i:https?)://(?P<authority>[^/?]*+)(?P<path>[^?]*+)(?:\?(?P<query>.*+))?")
+_ABSOLUTE: Final = re.compile(
+    r"[Hh][Tt][Tt][Pp][Ss]?://(?P<authority>[^/?]*+)(?P<path>[^?]*+)(?:\?(?P<query>.*+))?"
+)
 
 
 class Target(NamedTuple):

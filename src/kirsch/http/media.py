@@ -66,9 +66,10 @@ def parse_params(text: str) -> dict[str, str]:
     extended: dict[str, str] = {}
     for part in split_members(text, ";")[:MOST_PARAMS]:
         name, equals, raw = part.partition("=")
-        name = name.lower()
+        # Matched before it is lowered: the Kelvin sign, for one, is a `k` in lower case.
         if not equals or TOKEN.fullmatch(name) is None:
             continue
+        name = name.lower()
         if name[-1] == "*" and len(name) > 1:
             value = decode_ext_value(raw)
             target, name = extended, name[:-1]

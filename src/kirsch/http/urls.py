@@ -49,7 +49,7 @@ _QUOTED: Final = tuple(chr(octet) if octet in _UNRESERVED else f"%{octet:02X}" f
 # a URL.
 _FOREIGN: Final = re.compile(rb"[^0-9A-Za-z._~:/?#\[\]@!$&'()*+,;=%-]|%(?![0-9A-Fa-f]{2})")
 _CONTROL: Final = re.compile(r"[\x00-\x1f\x7f-\x9f]")
-_LEADING_SLASHES: Final = re.compile(r"(?:[/\\]|%5[Cc])[/\\]")
+_LEADING_SLASHES: Final = re.compile(r"[/\\]{2}")
 
 _DOTS: Final = {".": 0, "%2e": 0, "..": 1, ".%2e": 1, "%2e.": 1, "%2e%2e": 1}
 """Dot segments, escapes in lower case, and how many segments before them they take away."""
