@@ -23,7 +23,7 @@ _MOST_PAIR: Final = 4096
 """Bytes of name and value together that browsers keep (RFC 6265 6.1; 6265bis 5.5 has them drop what is
 longer)."""
 _MOST_ATTRIBUTE: Final = 1024
-"""Bytes of an attribute's value that browsers read (6265bis 5.5)."""
+"""Bytes of an attribute's value that browsers read (6265bis)."""
 
 # RFC 6265 4.1.1    cookie-value = *cookie-octet / ( DQUOTE *cookie-octet DQUOTE )
 #                   cookie-octet = %x21 / %x23-2B / %x2D-3A / %x3C-5B / %x5D-7E
