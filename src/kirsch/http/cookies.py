@@ -20,8 +20,7 @@ MOST_COOKIES: Final = 200
 150 to 180."""
 
 _MOST_PAIR: Final = 4096
-"""Bytes of name and value together that browsers keep (RFC 6265 6.1; 6265bis 5.5 has them drop what is
-longer)."""
+"""Bytes of name and value together that browsers keep (RFC 6265 6.1; 6265bis has them drop longer ones)."""
 _MOST_ATTRIBUTE: Final = 1024
 """Bytes of an attribute's value that browsers read (6265bis)."""
 
