@@ -52,6 +52,7 @@ class RequestHead:
         "minor",
         "path",
         "query",
+        "shared",
         "target",
     )
 
@@ -82,6 +83,8 @@ class RequestHead:
         # Gateways store what they derive from this head under a key of their own. Two threads may derive at once: the
         # values must be equal and never changed afterwards, so that either store is right.
         self.derived: dict[str, Any] = {}
+        # The same for what follows from the fields alone: heads that differ in nothing but the request line share it.
+        self.shared: dict[str, Any] = {}
 
     def get(self, name: str, default: str = "") -> str:
         """Return the value of the first field called `name` (any case), or `default`."""
@@ -98,6 +101,9 @@ class RequestHead:
 
 class Link(Protocol):
     """The connection as a gateway may see it: names and capabilities, no socket."""
+
+    derived: Any
+    """What a gateway derives from the connection; None at first. Written by the thread that runs the gateway."""
 
     @property
     def scheme(self) -> str:
@@ -156,6 +162,9 @@ class Exchange:
 
 class Gateway(Protocol):
     """What the server serves: turns an exchange into an answer. Called from many threads at once."""
+
+    exchange_type: type[Exchange]
+    """The class the server makes for each request: `Exchange`, or a subclass with the same constructor."""
 
     def __call__(self, exchange: Exchange) -> None:
         """Answer: set `status`, `fields` and `content` of `exchange`. An exception becomes a plain 500."""

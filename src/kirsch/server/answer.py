@@ -1,0 +1,339 @@
+"""An exchange becomes an answer: calls the gateway, frames what it set, streams what it yields (RFC 9112 sections 6 and 7).
+
+Everything a program can do wrong ends here: before the head is out it becomes a plain 500, after that the connection is cut, so that
+a client never takes half an answer for a whole one.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+from typing import TYPE_CHECKING, Any
+
+from kirsch.server.errors import ApplicationError, ClientGone
+from kirsch.server.output import FileSlice
+from kirsch.server.response import DATE, LENGTH, SERVER, FieldLines, Framing, Special, StatusLines, error_page
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from kirsch.http.exchange import Exchange
+    from kirsch.server.connection import Connection
+
+__all__ = ["FileContent", "Stream", "prepare", "push"]
+
+STATUS_LINES = StatusLines()
+FIELD_LINES = FieldLines()
+# Both are memories of pure functions; see their classes for why they may be shared.
+
+_JOIN_LIMIT = 65536
+"""Bodies up to this many bytes are joined to their head, to leave in one system call; larger ones are not copied for that."""
+
+_BROKEN = "The server met an unexpected condition and could not answer the request."
+
+
+class FileContent:
+    """A file as content: sent by the system where it can be, read block by block elsewhere. The `wsgi.file_wrapper`.
+
+    Parameters:
+        file: anything with `read`; a regular file on disk is sent from its present position to its end.
+        block: bytes read at a time.
+    """
+
+    def __init__(self, file: Any, block: int = 65536) -> None:
+        self.file = file
+        self.block = block
+        if hasattr(file, "close"):
+            self.close = file.close
+
+    def __iter__(self) -> Iterator[bytes]:
+        while data := self.file.read(self.block):
+            yield data
+
+    def slice(self) -> FileSlice | None:
+        """Return what is left of the file as a `FileSlice`, None when it is no regular file."""
+        try:
+            descriptor = self.file.fileno()
+            facts = os.fstat(descriptor)
+            if not stat.S_ISREG(facts.st_mode):
+                return None
+            position = self.file.tell()
+        except (AttributeError, OSError, ValueError):
+            return None
+        return FileSlice(descriptor, position, max(0, facts.st_size - position))
+
+
+def prepare(connection: Connection, exchange: Exchange) -> bytes | None:
+    """Run the gateway and return the whole answer in bytes, or None when it is sent already. Never raises an Exception.
+
+    An exception of the program before the head is out gives the bytes of a 500; a later one cuts the connection.
+    """
+    try:
+        connection.loop.gateway(exchange)
+        content = exchange.content
+        kind = type(content)
+        if kind is list or kind is tuple:
+            content = content[0] if len(content) == 1 else b"".join(content)  # type: ignore[index, arg-type]
+        if type(content) is bytes and not exchange.started:
+            return _whole(connection, exchange, content)
+        return _stream(connection, exchange)
+    except ClientGone:
+        connection.closing = True
+        _close(connection, exchange.content)
+        return None
+    except Exception:
+        # The boundary of user code: whatever a program raises is logged here and answered.
+        return _failed(connection, exchange)
+    except BaseException as error:
+        # SystemExit and KeyboardInterrupt in a handler ask for the end of the program, and the client still gets an answer.
+        wire = _failed(connection, exchange)
+        connection.loop.end(error)
+        return wire
+
+
+def _failed(connection: Connection, exchange: Exchange) -> bytes | None:
+    connection.loop.log(
+        f"The program failed on {exchange.head.method} {exchange.head.path}.", traceback=True
+    )
+    connection.closing = True
+    _close(connection, exchange.content)
+    exchange.content = b""
+    if exchange.started:
+        # Without framing, the end of the connection is the end of the body: only a reset says that this is no end.
+        stream = connection.stream
+        connection.abort(reset=stream is not None and not stream.framed)
+        return None
+    exchange.started = True
+    exchange.status = "500 Internal Server Error"
+    return error_page(
+        500, "Internal Server Error", _BROKEN, connection.loop.stamp(), body=exchange.head.method != "HEAD"
+    )
+
+
+def _close(connection: Connection, content: object) -> None:
+    close = getattr(content, "close", None)
+    if close is None:
+        return
+    try:
+        close()
+    except Exception:
+        # The boundary of user code: the answer is out or given up by now.
+        connection.loop.log("Closing the content of a response raised an error.", traceback=True)
+
+
+def _whole(connection: Connection, exchange: Exchange, content: bytes) -> bytes:
+    """Return head and body of an answer whose body is known; the hot path."""
+    head = exchange.head
+    status = STATUS_LINES[exchange.status]
+    if status.bodiless or head.method == "HEAD" or len(content) > _JOIN_LIMIT:
+        return _whole_unusual(connection, exchange, content)
+    parts: list[bytes] = [status]
+    length = -1
+    plain = True
+    for pair in exchange.fields:
+        try:
+            line = FIELD_LINES[pair]
+        except TypeError:
+            return _whole_unusual(connection, exchange, content)
+        if line.__class__ is Special:
+            if line.kind == LENGTH and length < 0:  # type: ignore[attr-defined]  a Special
+                length = line.value  # type: ignore[attr-defined]
+            else:
+                plain = False
+        parts.append(line)
+    size = len(content)
+    if length != size:
+        if length >= 0:
+            raise ApplicationError(f"The program declared Content-Length {length} and returned {size} bytes.")
+        parts.append(b"Content-Length: %d\r\n" % size)
+    if not plain:
+        return _whole_unusual(connection, exchange, content)
+    exchange.started = True
+    connection.sent = size
+    parts.append(connection.loop.stamp())
+    parts.append(connection.end_of_head(head.minor))
+    parts.append(content)
+    return b"".join(parts)
+
+
+def _whole_unusual(connection: Connection, exchange: Exchange, content: bytes) -> bytes:
+    """Return the answer where the status, the method, the fields or the size need more care."""
+    status = STATUS_LINES[exchange.status]
+    framing = Framing(FIELD_LINES, exchange.fields)
+    size = len(content)
+    if status.bodiless:
+        if content:
+            raise ApplicationError(f"A response with status {status.code} has no body, but the program returned one.")
+        if status.code == 204:  # noqa: PLR2004  RFC 9110 section 8.6: no Content-Length with 204
+            framing.lines = [line for line in framing.lines if not (isinstance(line, Special) and line.kind == LENGTH)]
+    elif exchange.head.method == "HEAD":
+        # The program may have left the body out, or not; its length is only known in the second case.
+        if framing.length < 0 and size:
+            framing.lines.append(b"Content-Length: %d\r\n" % size)
+        content = b""
+    elif framing.length < 0:
+        framing.lines.append(b"Content-Length: %d\r\n" % size)
+    elif framing.length != size:
+        raise ApplicationError(f"The program declared Content-Length {framing.length} and returned {size} bytes.")
+    exchange.started = True
+    connection.sent = len(content)
+    return b"".join((_head(connection, exchange, status, framing), content))
+
+
+def _head(connection: Connection, exchange: Exchange, status: bytes, framing: Framing) -> bytes:
+    stamp = connection.loop.stamp()
+    if framing.has_date or framing.has_server:
+        own = [line for line in framing.lines if isinstance(line, Special) and line.kind != LENGTH]
+        kinds = {line.kind for line in own}
+        # The program's own Date or Server stands; of the stamp only the other line is taken.
+        lines = stamp.splitlines(keepends=True)
+        stamp = b"".join(line for line in lines if (DATE if line.startswith(b"Date:") else SERVER) not in kinds)
+    return b"".join((status, *framing.lines, stamp, connection.end_of_head(exchange.head.minor)))
+
+
+class Stream:
+    """A response of unknown or larger size on its way: the framing of its body."""
+
+    __slots__ = ("chunked", "framed", "left", "muted", "status")
+
+    def __init__(self, connection: Connection, exchange: Exchange, framing: Framing, known: int) -> None:
+        """Decide how the body ends (RFC 9112 section 6.3); `known` is its length where the server knows it, else -1."""
+        self.status = STATUS_LINES[exchange.status]
+        self.muted = self.status.bodiless or exchange.head.method == "HEAD"
+        if framing.length < 0 and known >= 0 and not self.status.bodiless:
+            framing.length = known
+            framing.lines.append(b"Content-Length: %d\r\n" % known)
+        self.left = framing.length
+        self.chunked = False
+        if framing.length < 0 and not self.muted:
+            if exchange.head.minor:
+                self.chunked = True
+                framing.lines.append(b"Transfer-Encoding: chunked\r\n")
+            else:
+                connection.closing = True
+        self.framed = self.muted or self.chunked or self.left >= 0
+
+    def frame(self, data: bytes) -> bytes:
+        """Return `data` as it goes to the socket. Raises ApplicationError for bytes past the declared length."""
+        if self.muted:
+            return b""
+        if self.chunked:
+            return b"%x\r\n%b\r\n" % (len(data), data) if data else b""
+        if self.left >= 0:
+            if len(data) > self.left:
+                raise ApplicationError("The program returned more bytes than the Content-Length it declared.")
+            self.left -= len(data)
+        return data
+
+
+def _stream(connection: Connection, exchange: Exchange) -> None:
+    """Send an answer as its content is produced; closes the content."""
+    content = exchange.content
+    if isinstance(content, FileContent) and not exchange.started and _send_file(connection, exchange, content):
+        _close(connection, content)
+        return
+    iterator = _checked(content)
+    first = next(iterator, b"")
+    if exchange.started:
+        push(connection, exchange, first)
+        stream = _stream_of(connection)
+    else:
+        stream = _begin(connection, exchange, first)
+    if not stream.muted:
+        for data in iterator:
+            _push_framed(connection, stream, data)
+    _end(connection, stream)
+    _close(connection, content)
+
+
+def _send_file(connection: Connection, exchange: Exchange, content: FileContent) -> bool:
+    """Send a regular file by the system's own means; return whether `content` is one."""
+    piece = content.slice()
+    if piece is None:
+        return False
+    try:
+        framing = Framing(FIELD_LINES, exchange.fields)
+        if framing.length > piece.left:
+            raise ApplicationError(
+                f"The program declared Content-Length {framing.length} for a file with {piece.left} bytes left."
+            )
+        if framing.length >= 0:
+            piece.left = framing.length
+        stream = _open(connection, exchange, framing, piece.left)
+        connection.transmit(_head(connection, exchange, stream.status, framing), wait=True)
+    except BaseException:
+        piece.close()
+        raise
+    if stream.muted or not piece.left:
+        piece.close()
+    else:
+        connection.sent = piece.left
+        connection.transmit_file(piece)
+    return True
+
+
+def _checked(content: Iterable[bytes] | bytes) -> Iterator[bytes]:
+    """Yield the pieces of `content` that are not empty; ApplicationError for one that is not bytes."""
+    if isinstance(content, bytes):
+        content = (content,)
+    for data in content:
+        if not isinstance(data, bytes):
+            raise ApplicationError(f"The content of a response must be bytes, not {type(data).__name__}.")
+        if data:
+            yield data
+
+
+def _stream_of(connection: Connection) -> Stream:
+    stream = connection.stream
+    if stream is None:
+        raise RuntimeError("A response has begun without a stream; this is a defect of the server.")
+    return stream
+
+
+def _open(connection: Connection, exchange: Exchange, framing: Framing, known: int) -> Stream:
+    stream = Stream(connection, exchange, framing, known)
+    connection.stream = stream
+    connection.sent = 0
+    exchange.started = True
+    return stream
+
+
+def _begin(connection: Connection, exchange: Exchange, first: bytes) -> Stream:
+    """Send the head, and the first piece of the body with it; return the stream the rest goes through."""
+    framing = Framing(FIELD_LINES, exchange.fields)
+    stream = Stream(connection, exchange, framing, -1)
+    body = stream.frame(first)
+    head = _head(connection, exchange, stream.status, framing)
+    connection.stream = stream
+    connection.sent = len(first) if body else 0
+    exchange.started = True
+    connection.transmit(head + body, wait=True)
+    return stream
+
+
+def push(connection: Connection, exchange: Exchange, data: bytes) -> None:
+    """Send one piece of the body now, after the head if that is not out yet: the `write()` of PEP 3333."""
+    if exchange.started:
+        _push_framed(connection, _stream_of(connection), data)
+    else:
+        _begin(connection, exchange, data)
+
+
+def _push_framed(connection: Connection, stream: Stream, data: bytes) -> None:
+    # What the program declared is sent before it is told that it produced more.
+    if 0 <= stream.left < len(data) and not stream.muted:
+        connection.transmit(data[: stream.left], wait=True)
+    wire = stream.frame(data)
+    if wire:
+        connection.sent += len(data)
+        connection.transmit(wire, wait=True)
+
+
+def _end(connection: Connection, stream: Stream) -> None:
+    """Send what ends the body. Raises ApplicationError when less came than was declared."""
+    if stream.muted:
+        return
+    if stream.chunked:
+        connection.transmit(b"0\r\n\r\n", wait=True)
+    elif stream.left > 0:
+        raise ApplicationError(f"The program returned {stream.left} bytes less than the Content-Length it declared.")

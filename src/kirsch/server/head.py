@@ -1,0 +1,344 @@
+"""Request heads: bytes in, `RequestHead` or `RequestError` out. No I/O.
+
+Strategy. httptools (llhttp, strict) is the parser. What it lets through and RFC 9110/9112 or prudence refuse is checked
+here: exactly one valid Host, the form of the request line, the version, methods, Transfer-Encoding on HTTP/1.0,
+limits. Whatever is doubtful is refused with 400 and a closed connection, never guessed at.
+
+Heads repeat: one client sends the same bytes with every request but for the request line, and often that too.
+`HeadCache` therefore remembers what whole heads, and the field blocks below their request lines, were parsed to. It is
+keyed by the exact bytes, so a hit answers exactly what parsing again would.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Any, NamedTuple
+
+import httptools
+
+from kirsch.http.exchange import RequestHead
+from kirsch.http.grammar import is_host, split_target
+from kirsch.server.errors import RequestError
+
+__all__ = ["MALFORMED_LINE_END", "HeadCache", "HeadLimits", "HeadParser"]
+
+# RFC 9112 section 3:   request-line = method SP request-target SP HTTP-version
+# RFC 9110 section 5.6.2: token; the target is one or more visible ASCII characters: RFC 3986 allows fewer, browsers
+# send | { } ^ ` unencoded in queries (WHATWG URL), so those pass. "#" cannot stand in a target (RFC 9112 section 3.2).
+_REQUEST_LINE = re.compile(rb"([!#$%&'*+\-.^_`|~0-9A-Za-z]++) ([!-\"$-~]++) HTTP/([0-9])\.([0-9])\r\n")
+_LOOSE_LINE = re.compile(rb"([!#$%&'*+\-.^_`|~0-9A-Za-z]++) [^\r\n]*\r\n")
+
+# RFC 9112 section 2.2: a bare CR is invalid, and a bare LF as a line end is the recipient's leave to take, which parsers
+# in a chain take differently; NUL has no place in a head at all. Searched for while a head is still incomplete.
+MALFORMED_LINE_END = re.compile(rb"(?<!\r)\n|\r(?!\n|\Z)|\x00")
+
+_DIGITS = re.compile(r"[0-9]{1,18}\Z")
+"""RFC 9110 section 8.6: Content-Length = 1*DIGIT. Eighteen digits are more than any disk holds and fit 64 bits."""
+
+
+class HeadLimits(NamedTuple):
+    """Bounds of a head.
+
+    Precedents, request line / one field / section / number of fields: nginx 8 KiB / 8 KiB / 32 KiB / none; Apache 8190 /
+    8190 / none / 100; gunicorn 4094 / 8190 / none / 100; node 16 KiB for the whole head. RFC 9112 section 3 asks for
+    request lines of at least 8000 octets.
+    """
+
+    line: int = 8192
+    """Bytes of the request line; longer ones get 414."""
+    field: int = 16384
+    """Bytes of one field line; longer ones get 431."""
+    section: int = 65536
+    """Bytes of the field lines together; longer ones get 431."""
+    fields: int = 100
+    """Number of fields; more get 431."""
+    body: int = 104857600
+    """Bytes of the body; a larger Content-Length gets 413. 0 for no limit."""
+    refused_methods: frozenset[str] = frozenset({"CONNECT", "TRACE"})
+    """Methods answered with 501. An origin server is no tunnel, and TRACE echoes credentials to scripts (ASVS 13.4.4)."""
+
+
+class _Fields(NamedTuple):
+    """What follows from a block of field lines alone; immutable, shared by every head with the same block."""
+
+    fields: tuple[tuple[str, str], ...]
+    host: str
+    has_host: bool
+    length: int
+    chunked: bool
+    close: bool
+    keep: bool
+    expect: str
+    shared: dict[str, Any]
+
+
+class _Collector:
+    """The callbacks of httptools: keeps what one head consists of."""
+
+    __slots__ = ("complete", "fields", "finished")
+
+    def __init__(self) -> None:
+        self.reset()
+
+    def reset(self) -> None:
+        self.fields: list[tuple[bytes, bytes]] = []
+        self.complete = False
+        self.finished = False
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        self.fields.append((name, value))
+
+    def on_headers_complete(self) -> None:
+        self.complete = True
+
+    def on_message_complete(self) -> None:
+        self.finished = True
+
+
+class HeadParser:
+    """Parses complete heads. Used by one thread at a time: whoever leads.
+
+    Parameters:
+        limits: the bounds of heads.
+    """
+
+    def __init__(self, limits: HeadLimits | None = None) -> None:
+        self.limits = limits or HeadLimits()
+        self._collector = _Collector()
+        self._parser: Any = None
+        self._methods: dict[bytes, str] = {}
+
+    def parse(self, data: bytes) -> RequestHead:
+        """Return the head that `data`, ending in its empty line, consists of; RequestError when it must be refused."""
+        line = self._request_line(data)
+        fields = self.fields(self.tokenize(data, line[0]), len(data) - data.find(b"\r\n"))
+        return self.assemble(line, fields)
+
+    def assemble(self, line: tuple[bytes, bytes, int], fields: _Fields) -> RequestHead:
+        """Return the head made of a request line, as `request_line` gives it, and of its fields."""
+        method, target, minor = self._methods[line[0]], line[1].decode("ascii"), line[2]
+        if method in self.limits.refused_methods:
+            raise RequestError(501, "This server does not implement the method of the request.", "method")
+        path, query, host = self._split(method, target)
+        if not fields.has_host and minor:
+            raise RequestError(400, "An HTTP/1.1 request must name its Host.", "host")
+        if fields.chunked and not minor:
+            raise RequestError(400, "Transfer-Encoding has no meaning in HTTP/1.0.", "length_and_te")
+        head = RequestHead(
+            method,
+            target,
+            path,
+            query,
+            minor,
+            fields.fields,
+            host=host or fields.host,
+            length=-1 if fields.chunked else fields.length,
+            keep_alive=not fields.close and (minor == 1 or fields.keep),
+            expect_continue=self._expects(fields, minor),
+        )
+        head.shared = fields.shared
+        return head
+
+    def _expects(self, fields: _Fields, minor: int) -> bool:
+        # RFC 9110 section 10.1.1: ignored in HTTP/1.0, any other expectation may be refused with 417.
+        if not fields.expect or not minor:
+            return False
+        if fields.expect != "100-continue":
+            raise RequestError(417, "The only expectation this server can meet is 100-continue.", "expect")
+        return fields.chunked or fields.length > 0
+
+    def known_line(self, data: bytes) -> tuple[bytes, bytes, int, int] | None:
+        """Return (method, target, minor, end) of a request line that needs no further look, None for any other."""
+        match = _REQUEST_LINE.match(data)
+        if match is None:
+            return None
+        method, target, major, minor = match.groups()
+        if method not in self._methods or major != b"1" or minor != b"1" or target[:1] != b"/":
+            return None
+        end = match.end()
+        if end > self.limits.line:
+            return None
+        return method, target, 1, end
+
+    def _request_line(self, data: bytes) -> tuple[bytes, bytes, int]:
+        match = _REQUEST_LINE.match(data)
+        end = data.find(b"\r\n") + 2
+        if end - 2 > self.limits.line:
+            raise RequestError(414, "The request line is longer than this server allows.", "uri_too_long")
+        if match is None:
+            if _LOOSE_LINE.match(data) is None:
+                raise RequestError(400, "The request line is malformed.", "request_line")
+            raise RequestError(400, "The request target or the version is malformed.", "request_line")
+        method, target, major, minor = match.groups()
+        if major != b"1":
+            raise RequestError(505, "This server speaks HTTP/1.1.", "version")
+        # RFC 9110 section 2.5: a higher minor version is to be treated as the highest one that is spoken.
+        return method, target, 1 if minor != b"0" else 0
+
+    def tokenize(self, data: bytes, method: bytes) -> list[tuple[bytes, bytes]]:
+        """Return the field lines of the whole head `data`, whose method is `method`, as llhttp reads them."""
+        collector = self._collector
+        collector.reset()
+        if self._parser is None:
+            self._parser = httptools.HttpRequestParser(collector)
+        parser, self._parser = self._parser, None
+        try:
+            parser.feed_data(data)
+        except httptools.HttpParserUpgrade:
+            # Upgrade is ignored (RFC 9110 section 7.8 allows it); the callbacks have seen the whole head by then.
+            pass
+        except httptools.HttpParserInvalidMethodError:
+            raise RequestError(501, "This server does not implement the method of the request.", "method") from None
+        except httptools.HttpParserError as error:
+            raise _refusal(str(error)) from None
+        else:
+            # After a body or a close llhttp waits for something else than a head; such a parser is not used again.
+            if collector.finished and parser.should_keep_alive():
+                self._parser = parser
+        if not collector.complete:
+            raise RequestError(400, "The head of the request is malformed.", "header_name")
+        self._methods[method] = method.decode("ascii")
+        return collector.fields
+
+    def fields(self, raw: list[tuple[bytes, bytes]], size: int) -> _Fields:
+        """Return what the field lines say about the request; `size` is their length in bytes."""
+        if size > self.limits.section:
+            raise RequestError(431, "The head of the request is larger than this server allows.", "header_too_large")
+        if len(raw) > self.limits.fields:
+            raise RequestError(431, "The request has more fields than this server allows.", "header_too_large")
+        fields = []
+        special: dict[str, list[str]] = {}
+        for name, value in raw:
+            if len(name) + len(value) > self.limits.field:
+                raise RequestError(431, "A field of the request is longer than this server allows.", "header_too_large")
+            text = value.decode("latin-1").strip(" \t")
+            fields.append((name.decode("ascii"), text))
+            key = name.lower()
+            if key in _SPECIAL:
+                special.setdefault(key.decode("ascii"), []).append(text)
+        return self._interpret(tuple(fields), special)
+
+    def _interpret(self, fields: tuple[tuple[str, str], ...], special: dict[str, list[str]]) -> _Fields:
+        hosts = special.get("host", [])
+        if len(hosts) > 1:
+            raise RequestError(400, "The request has more than one Host.", "host")
+        if hosts and not is_host(hosts[0], empty=False):
+            raise RequestError(400, "The Host of the request is malformed.", "host")
+        options = [option.strip(" \t").lower() for line in special.get("connection", []) for option in line.split(",")]
+        return _Fields(
+            fields,
+            hosts[0] if hosts else "",
+            bool(hosts),
+            self._content_length(special),
+            self._is_chunked(special),
+            "close" in options,
+            "keep-alive" in options,
+            ", ".join(special.get("expect", [])).lower(),
+            {},
+        )
+
+    def _content_length(self, special: dict[str, list[str]]) -> int:
+        values = special.get("content-length")
+        if values is None:
+            return 0
+        if len(values) > 1 or _DIGITS.match(values[0]) is None:
+            raise RequestError(400, "The Content-Length of the request is malformed.", "dup_length")
+        length = int(values[0])
+        if self.limits.body and length > self.limits.body:
+            raise RequestError(413, "The body of the request is larger than this server allows.", "body_too_large")
+        return length
+
+    @staticmethod
+    def _is_chunked(special: dict[str, list[str]]) -> bool:
+        codings = special.get("transfer-encoding")
+        if codings is None:
+            return False
+        if "content-length" in special:
+            raise RequestError(400, "Content-Length and Transfer-Encoding exclude each other.", "length_and_te")
+        # Any other coding is refused by llhttp already, when chunked is not the last; this refuses the rest.
+        if len(codings) > 1 or codings[0].lower() != "chunked":
+            raise RequestError(501, "The only transfer coding this server knows is chunked.", "encoding")
+        return True
+
+    @staticmethod
+    def _split(method: str, target: str) -> tuple[str, str, str]:
+        """Return path, query, and the authority of an absolute-form target (RFC 9112 section 3.2)."""
+        if target.startswith("/"):
+            path, _, query = target.partition("?")
+            return path, query, ""
+        parts = split_target(method, target)
+        if parts is None:
+            raise RequestError(400, "The request target is malformed.", "request_line")
+        return parts.path, parts.query, parts.authority
+
+
+_SPECIAL = frozenset({b"host", b"content-length", b"transfer-encoding", b"connection", b"expect"})
+
+
+def _refusal(message: str) -> RequestError:
+    """Turn llhttp's message, which names a rule and none of the input, into an answer."""
+    if "Transfer-Encoding" in message and "invalid" in message.lower():
+        return RequestError(400, "The Transfer-Encoding of the request is malformed or unknown.", "length_and_te")
+    if "Content-Length" in message:
+        return RequestError(400, "The Content-Length of the request is malformed or repeated.", "dup_length")
+    if "version" in message.lower():
+        return RequestError(400, "The request line is malformed.", "version")
+    return RequestError(400, "The head of the request is malformed.", "header_value")
+
+
+class HeadCache:
+    """Parsed heads by their bytes, and parsed field blocks by theirs.
+
+    Bounded: two generations of `size` entries of each kind, so what is asked for again survives a flood of others.
+    Bounded in time as well: `turn` ages both, the server calls it every ten seconds, so that a head with credentials
+    in it does not outlive its client for long. Owned by the thread that leads; nobody else touches it.
+
+    Parameters:
+        parser: parses what is not remembered.
+        size: entries in a generation.
+        largest: heads of more bytes than this are not remembered.
+    """
+
+    def __init__(self, parser: HeadParser, size: int = 256, largest: int = 4096) -> None:
+        self.parser = parser
+        self.heads: dict[bytes, RequestHead] = {}
+        """The young generation, for the hot path to look into before it calls `get`. Only bodiless heads stand in it."""
+        self._old_heads: dict[bytes, RequestHead] = {}
+        self._blocks: dict[bytes, _Fields] = {}
+        self._old_blocks: dict[bytes, _Fields] = {}
+        self._size = size
+        self._largest = largest
+
+    def get(self, data: bytes) -> RequestHead:
+        """Return the head that `data` consists of; RequestError when it must be refused."""
+        head = self._old_heads.get(data)
+        if head is None:
+            head = self._from_block(data)
+        if head.length == 0 and len(data) <= self._largest:
+            if len(self.heads) >= self._size:
+                self._old_heads = self.heads
+                self.heads = {}
+            self.heads[data] = head
+        return head
+
+    def _from_block(self, data: bytes) -> RequestHead:
+        line = self.parser.known_line(data)
+        if line is None:
+            return self.parser.parse(data)
+        block = data[line[3] :]
+        fields = self._blocks.get(block)
+        if fields is None:
+            fields = self._old_blocks.get(block)
+            if fields is None:
+                fields = self.parser.fields(self.parser.tokenize(data, line[0]), len(data))  # noqa: SLF001  one module
+            if len(block) <= self._largest:
+                if len(self._blocks) >= self._size:
+                    self._old_blocks = self._blocks
+                    self._blocks = {}
+                self._blocks[block] = fields
+        return self.parser.assemble(line[:3], fields)
+
+    def turn(self) -> None:
+        """Age: forget what was not asked for since the last turn but one."""
+        self._old_heads, self.heads = self.heads, {}
+        self._old_blocks, self._blocks = self._blocks, {}

@@ -1,0 +1,141 @@
+"""TLS by the standard library: contexts, handshakes in steps, and what the program is told.
+
+Defaults are Mozilla's "intermediate" recommendation, version 5.7: TLS 1.2 and 1.3, forward secrecy only, no renegotiation, no
+compression.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+import ssl
+from typing import TYPE_CHECKING
+
+from kirsch.server.connection import IDLE
+from kirsch.server.errors import BindError, RequestError
+from kirsch.server.poller import READ
+
+if TYPE_CHECKING:
+    from kirsch.config import ServerSettings
+    from kirsch.server.connection import Connection
+
+__all__ = ["begin_handshake", "environ", "make_context", "shake_hands"]
+
+# Mozilla Server Side TLS 5.7, "intermediate", TLS 1.2 part; those of TLS 1.3 are OpenSSL's own.
+_CIPHERS = (
+    "ECDHE-ECDSA-AES128-GCM-SHA256:ECDHE-RSA-AES128-GCM-SHA256:ECDHE-ECDSA-AES256-GCM-SHA384:ECDHE-RSA-AES256-GCM-SHA384:"
+    "ECDHE-ECDSA-CHACHA20-POLY1305:ECDHE-RSA-CHACHA20-POLY1305:DHE-RSA-AES128-GCM-SHA256:DHE-RSA-AES256-GCM-SHA384:"
+    "DHE-RSA-CHACHA20-POLY1305"
+)
+
+_HANDSHAKE_RECORD = 0x16
+"""RFC 8446 section 5.1: ContentType handshake(22), the first byte of every TLS connection."""
+
+_PLAIN = "This port speaks HTTPS; the request came as plain HTTP. Use an https:// address."
+
+
+def make_context(settings: ServerSettings) -> ssl.SSLContext | None:
+    """Return the TLS context that the settings ask for, None when they ask for none.
+
+    Raises BindError that names the file which cannot be used and says why.
+    """
+    if settings.tls_certificate is None:
+        return None
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.minimum_version = ssl.TLSVersion.TLSv1_3 if settings.tls_minimum == "1.3" else ssl.TLSVersion.TLSv1_2
+    context.options |= ssl.OP_NO_COMPRESSION | ssl.OP_NO_RENEGOTIATION | ssl.OP_SINGLE_ECDH_USE
+    context.set_ciphers(_CIPHERS)
+    context.set_alpn_protocols(["http/1.1"])
+    certificate, key = settings.tls_certificate, settings.tls_key
+    for path in filter(None, (certificate, key, settings.tls_chain)):
+        if not os.access(path, os.R_OK):
+            raise BindError(f"Cannot read {path}: {'permission denied' if os.path.exists(path) else 'no such file'}.")
+    try:
+        context.load_cert_chain(certificate, key, password=lambda: _password(settings))
+        if settings.tls_chain:
+            _add_chain(context, settings.tls_chain)
+    except ssl.SSLError as error:
+        raise BindError(_explain(error, certificate, key)) from error
+    except OSError as error:
+        raise BindError(f"Cannot read {certificate}: {error.strerror}.") from error
+    return context
+
+
+def _add_chain(context: ssl.SSLContext, path: str) -> None:
+    # OpenSSL completes the chain it sends from the certificates it was told of, so no client certificate is
+    # trusted by this: none is asked for.
+    context.load_verify_locations(path)
+
+
+def _password(settings: ServerSettings) -> str:
+    if settings.tls_password is None:
+        # Without this OpenSSL would ask on the terminal, and a service would hang.
+        raise BindError(f"The key {settings.tls_key or settings.tls_certificate} is encrypted: set server.tls.password.")
+    return settings.tls_password
+
+
+def _explain(error: ssl.SSLError, certificate: str, key: str | None) -> str:
+    reason = error.reason or ""
+    if "MISMATCH" in reason:
+        return f"The key {key or certificate} does not belong to the certificate {certificate}."
+    if "BAD_DECRYPT" in reason or "PASSWORD" in reason.upper():
+        return f"The password given for the key {key or certificate} is wrong."
+    return (
+        f"Cannot use {certificate}{f' and {key}' if key else ''} for TLS: expected a certificate and its key in PEM form"
+        f" ({reason or error})."
+    )
+
+
+def begin_handshake(connection: Connection, context: ssl.SSLContext) -> bool:
+    """Wrap the socket with its first bytes; return whether there is a step to take. Called by the leader.
+
+    Plain HTTP is answered with a 400 that says so.
+    """
+    if isinstance(connection.sock, ssl.SSLSocket):
+        return True
+    try:
+        first = connection.sock.recv(1, socket.MSG_PEEK)
+    except BlockingIOError:
+        return False
+    except OSError as error:
+        connection.lost(error)
+        return False
+    if not first:
+        connection.close()
+        return False
+    if first[0] != _HANDSHAKE_RECORD:
+        connection.scheme = "http"
+        connection.refuse(RequestError(400, _PLAIN, "plain_http"))
+        return False
+    connection.sock = context.wrap_socket(connection.sock, server_side=True, do_handshake_on_connect=False)
+    return True
+
+
+def shake_hands(connection: Connection) -> None:
+    """Take one step of the handshake, then give the connection back. Called in the pool; never waits for the client."""
+    loop = connection.loop
+    sock = connection.sock
+    try:
+        sock.do_handshake()  # type: ignore[attr-defined]  an SSLSocket since begin_handshake
+    except (ssl.SSLWantReadError, ssl.SSLWantWriteError):
+        pass
+    except OSError as error:
+        loop.call(lambda: connection.lost(error))
+        return
+    else:
+        connection.state = IDLE
+        connection.since = loop.now
+        with loop.handover:
+            # The first request may have come with the last of the handshake and be in OpenSSL's hands by now.
+            connection.missed |= READ
+    loop.call(connection.take_back)
+
+
+def environ(sock: ssl.SSLSocket) -> dict[str, str]:
+    """Return the TLS facts of a connection as environ keys; names as Apache's mod_ssl has them."""
+    cipher = sock.cipher()
+    facts = {"HTTPS": "on", "SSL_PROTOCOL": sock.version() or ""}
+    if cipher is not None:
+        facts["SSL_CIPHER"] = cipher[0]
+        facts["SSL_CIPHER_USEKEYSIZE"] = str(cipher[2])
+    return facts

@@ -1,0 +1,177 @@
+"""The gateway to WSGI programs (PEP 3333): an exchange becomes environ and start_response.
+
+What follows from a head alone is made once per head and copied per request; a head that repeats costs one dictionary copy.
+"""
+
+from __future__ import annotations
+
+import sys
+from io import BytesIO
+from typing import TYPE_CHECKING, Any
+from urllib.parse import unquote_to_bytes
+
+from kirsch.http.exchange import Exchange
+from kirsch.http.pace import PaceTable
+from kirsch.server.answer import FileContent
+from kirsch.server.errors import ApplicationError
+from kirsch.server.response import parse_status
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+    from types import TracebackType
+
+    from kirsch.http.exchange import Link, RequestHead
+    from kirsch.http.pace import Pace
+
+    ExcInfo = tuple[type[BaseException], BaseException, TracebackType] | tuple[None, None, None]
+    WSGIApplication = Callable[[dict[str, Any], Callable[..., Callable[[bytes], None]]], Iterable[bytes]]
+
+__all__ = ["WSGIExchange", "WSGIGateway"]
+
+_JOINED = {"cookie": "; "}
+"""What joins repeated fields other than ", ": RFC 9110 section 5.3, RFC 9113 section 8.2.3 for Cookie."""
+
+
+class WSGIExchange(Exchange):
+    """An exchange whose `start_response` is the callable of PEP 3333."""
+
+    __slots__ = ()
+
+    def start_response(
+        self, status: str, headers: list[tuple[str, str]], exc_info: ExcInfo | None = None
+    ) -> Callable[[bytes], None]:
+        """Take status and headers; return `write`. See PEP 3333, "The start_response() Callable".
+
+        Raises ApplicationError when called twice without `exc_info`, and for a status or headers of the wrong type; the
+        exception in `exc_info` again when the head is out.
+        """
+        if exc_info is not None:
+            try:
+                if self.started and exc_info[1] is not None:
+                    raise exc_info[1].with_traceback(exc_info[2])
+            finally:
+                exc_info = None
+        elif self.status:
+            raise ApplicationError("start_response was called a second time without exc_info (PEP 3333).")
+        if type(headers) is not list:
+            raise ApplicationError(f"The headers must be a list (PEP 3333), not {type(headers).__name__}.")
+        if not isinstance(status, str) or not status:
+            parse_status(status)
+        self.status = status
+        self.fields = headers
+        return self.write
+
+    def write(self, data: bytes) -> None:
+        """Send `data` now; see PEP 3333, "The write() Callable". Raises ApplicationError, or ClientGone."""
+        if not isinstance(data, bytes):
+            raise ApplicationError(f"write() takes bytes, not {type(data).__name__}.")
+        if data:
+            self.link.push(self, data)
+
+
+class WSGIGateway:
+    """Serves a WSGI program.
+
+    Parameters:
+        application: the WSGI callable.
+        multithread: what `wsgi.multithread` says.
+        multiprocess: what `wsgi.multiprocess` says.
+        script_name: prefix of the path that belongs to whoever mounted the program, without a slash at its end.
+    """
+
+    exchange_type = WSGIExchange
+
+    def __init__(
+        self, application: WSGIApplication, *, multithread: bool = True, multiprocess: bool = False, script_name: str = ""
+    ) -> None:
+        self.application = application
+        self.script_name = script_name
+        self._paces = PaceTable()
+        self._base: dict[str, Any] = {
+            "SCRIPT_NAME": script_name,
+            "SERVER_SOFTWARE": "Kirsch",
+            "wsgi.version": (1, 0),
+            "wsgi.multithread": multithread,
+            "wsgi.multiprocess": multiprocess,
+            "wsgi.run_once": False,
+            "wsgi.input_terminated": True,
+            "wsgi.file_wrapper": FileContent,
+        }
+
+    def pace(self, head: RequestHead) -> Pace:
+        """See `Gateway.pace`."""
+        pace: Pace | None = head.derived.get("pace")
+        if pace is None:
+            pace = head.derived["pace"] = self._paces.get(head.method, head.path)
+        return pace
+
+    def __call__(self, exchange: Exchange) -> None:
+        """Call the program; see `Gateway.__call__`."""
+        head = exchange.head
+        link = exchange.link
+        environ = (head.derived.get("wsgi") or self._derive(head)).copy()
+        environ.update(link.derived or self._derive_link(link))
+        body = exchange.body
+        if body is None:
+            environ["wsgi.input"] = BytesIO()
+        else:
+            environ["wsgi.input"] = body
+            environ["CONTENT_LENGTH"] = str(exchange.length)
+        # Looked up per request: programs and tests replace sys.stderr.
+        environ["wsgi.errors"] = sys.stderr
+        exchange.content = self.application(environ, exchange.start_response)  # type: ignore[attr-defined]
+
+    def _derive(self, head: RequestHead) -> dict[str, Any]:
+        path = head.path
+        if "%" in path:
+            path = unquote_to_bytes(path).decode("latin-1")
+        if self.script_name and path.startswith(self.script_name):
+            path = path[len(self.script_name) :]
+        environ = {
+            **self._base,
+            "REQUEST_METHOD": head.method,
+            "PATH_INFO": path if path != "*" else "",
+            "QUERY_STRING": head.query,
+            "REQUEST_URI": head.target,
+            "RAW_URI": head.target,
+            "SERVER_PROTOCOL": f"HTTP/1.{head.minor}",
+            **(head.shared.get("wsgi") or self._derive_fields(head)),
+        }
+        if head.host:
+            # An absolute-form target's authority stands for the Host field (RFC 9112 section 3.2.2).
+            environ["HTTP_HOST"] = head.host
+        head.derived["wsgi"] = environ
+        return environ
+
+    @staticmethod
+    def _derive_fields(head: RequestHead) -> dict[str, str]:
+        environ: dict[str, str] = {}
+        for name, value in head.fields:
+            # "X_Forwarded_For" would become the same key as "X-Forwarded-For" and could speak for it (CVE-2024-45614).
+            # Transfer-Encoding is gone with the chunks: the program reads the decoded body (RFC 9112 section 7.1.3).
+            lower = name.lower()
+            if "_" in name or lower == "transfer-encoding":
+                continue
+            key = lower.upper().replace("-", "_")
+            if key not in {"CONTENT_TYPE", "CONTENT_LENGTH"}:
+                key = f"HTTP_{key}"
+            if key in environ:
+                environ[key] += _JOINED.get(lower, ", ") + value
+            else:
+                environ[key] = value
+        head.shared["wsgi"] = environ
+        return environ
+
+    @staticmethod
+    def _derive_link(link: Link) -> dict[str, Any]:
+        host, port = link.local
+        environ: dict[str, Any] = {
+            "SERVER_NAME": host,
+            "SERVER_PORT": str(port) if port else "",
+            "REMOTE_ADDR": link.peer[0],
+            "REMOTE_PORT": str(link.peer[1]) if link.peer[1] else "",
+            "wsgi.url_scheme": link.scheme,
+            **link.tls_environ(),
+        }
+        link.derived = environ
+        return environ
