@@ -104,6 +104,8 @@ class Bus(Channels):
         been set up.
         """
         self._waiters: list[Wakeup] = []
+        self._blocking: list[threading.Thread] = []
+        """Threads in `block`, which must not wait for each other's end."""
         self._blocker: Wakeup | None = None
         """Wake-up of the thread in `block` that takes posted work."""
         self._blocker_idle = False
@@ -333,6 +335,20 @@ class Bus(Channels):
         not 0, and does not return from a restart.
         """
         patience = self.join_timeout if join_timeout is None else join_timeout
+        me = threading.current_thread()
+        with self._lock:
+            self._blocking.append(me)
+        try:
+            self._block(interval, patience)
+        finally:
+            with self._lock:
+                self._blocking.remove(me)
+        if self.execv:
+            self._reexec(tuple(self.keep_fds))
+        if self.exit_status:
+            raise SystemExit(self.exit_status)
+
+    def _block(self, interval: float, patience: float) -> None:
         try:
             self._dwell(interval)
         except (KeyboardInterrupt, OSError) as error:
@@ -347,13 +363,11 @@ class Bus(Channels):
         if not self._sleep_until(lambda: self._state is State.EXITING and self._runner is None, patience):
             self.log(f"The {self._state.name} listeners have not ended after {patience:g} s", level=WARNING)
         self.log("Waiting for child threads to terminate...")
-        self.stragglers = tuple(thread.name for thread in join_foreground(deadline - time.monotonic()))
+        self.stragglers = tuple(
+            thread.name for thread in join_foreground(deadline - time.monotonic(), self._blocking)
+        )
         if self.stragglers:
             self.log(f"Still running after {patience:g} s: {', '.join(self.stragglers)}", level=WARNING)
-        if self.execv:
-            self._reexec(tuple(self.keep_fds))
-        if self.exit_status:
-            raise SystemExit(self.exit_status)
 
     def post(self, work: Callable[[], object]) -> bool:
         """Have the thread in `block` call `work` now; False, and nothing done, when no thread sleeps there.

@@ -5,7 +5,10 @@ from __future__ import annotations
 import sys
 import threading
 import time
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Collection
 
 __all__ = ["foreground_threads", "join_foreground"]
 
@@ -27,10 +30,15 @@ def foreground_threads() -> list[threading.Thread]:
     ]
 
 
-def join_foreground(timeout: float) -> list[threading.Thread]:
-    """Wait for `foreground_threads`, `timeout` seconds for all of them, and return those that still run."""
+def join_foreground(timeout: float, besides: Collection[threading.Thread] = ()) -> list[threading.Thread]:
+    """Wait for `foreground_threads` and return those that still run.
+
+    Parameters:
+        timeout: seconds for all of them together.
+        besides: threads to leave out.
+    """
     deadline = time.monotonic() + timeout
-    threads = foreground_threads()
+    threads = [thread for thread in foreground_threads() if thread not in besides]
     for thread in threads:
         thread.join(max(0.0, deadline - time.monotonic()))
     return [thread for thread in threads if thread.is_alive()]

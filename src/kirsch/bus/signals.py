@@ -459,9 +459,9 @@ _armed: list[SignalHandler] = []
 def _require_main_thread(method: str) -> None:
     if threading.current_thread() is not threading.main_thread():
         raise NotMainThreadError(
-            f"{method}() was called in thread {threading.current_thread().name!r}, but Python lets only the "
-            "main thread handle signals: call it in the main thread before you start others, or leave signals "
-            "to the program that runs this thread and let it call bus.exit()"
+            f"{method}() was called in thread {threading.current_thread().name!r}, but Python lets only "
+            "the main thread handle signals: call it in the main thread before you start others, or leave "
+            "signals to the program that runs this thread and let it call bus.exit()"
         )
 
 
