@@ -1,11 +1,12 @@
 """What passes between the server and a gateway: one request head, its body, and the answer; no I/O.
 
-The server parses a head once into a `RequestHead` and may hand the same object to every request that repeats the same
-bytes (RFC 7541 rests on the same fact: on one connection most heads repeat). A gateway may therefore keep what it
-derives from a head beside it, in `RequestHead.derived`, but must never change the head.
+The server parses a head once into a `RequestHead` and may hand the same object to every request that repeats
+the same bytes (RFC 7541 rests on the same fact: on one connection most heads repeat). A gateway may therefore
+keep what it derives from a head beside it, in `RequestHead.derived`, but must never change the head.
 
-An `Exchange` is made per request. The gateway is called with it, fills in `status`, `fields` and `content`, and returns;
-the server frames and writes the answer, then calls `content.close()` if there is one and `after` if it is set.
+An `Exchange` is made per request. The gateway is called with it, fills in `status`, `fields` and `content`,
+and returns; the server frames and writes the answer, then calls `content.close()` if there is one and `after`
+if it is set.
 """
 
 from __future__ import annotations
@@ -24,21 +25,26 @@ Address = tuple[str, int]
 
 
 class RequestHead:
-    """One parsed and validated request head (RFC 9112 sections 3 and 5). Immutable by agreement; shared between threads.
+    """One parsed and validated request head (RFC 9112 sections 3 and 5). Immutable by agreement; shared
+    between threads.
 
     Parameters:
         method: the method as received, a token, case kept.
         target: the request target exactly as received, visible ASCII.
-        path: the path part of the target, still percent-encoded; `*` for the asterisk-form; empty for CONNECT.
+        path: the path part of the target, still percent-encoded; `*` for the asterisk-form; empty for
+        CONNECT.
         query: the part after the first `?`, without it, still percent-encoded.
         minor: the minor HTTP/1 version, 0 or 1.
-        fields: (name, value) pairs in order, names in the case received, values without surrounding white space,
+        fields: (name, value) pairs in order, names in the case received, values without surrounding white
+        space,
             bytes decoded as latin-1.
-        host: the authority the request is for: of an absolute-form target, else of the Host field; "" if neither
+        host: the authority the request is for: of an absolute-form target, else of the Host field; "" if
+        neither
             (HTTP/1.0 only).
         length: bytes of the body by Content-Length, 0 without one; -1 when the body is chunked.
         keep_alive: whether the connection may serve another request after this one.
-        expect_continue: whether the client waits for 100 (Continue) before it sends the body (RFC 9110 10.1.1).
+        expect_continue: whether the client waits for 100 (Continue) before it sends the body (RFC 9110
+        10.1.1).
     """
 
     __slots__ = (
@@ -80,10 +86,11 @@ class RequestHead:
         self.length = length
         self.keep_alive = keep_alive
         self.expect_continue = expect_continue
-        # Gateways store what they derive from this head under a key of their own. Two threads may derive at once: the
-        # values must be equal and never changed afterwards, so that either store is right.
+        # Gateways store what they derive from this head under a key of their own. Two threads may derive at
+        # once: the values must be equal and never changed afterwards, so that either store is right.
         self.derived: dict[str, Any] = {}
-        # The same for what follows from the fields alone: heads that differ in nothing but the request line share it.
+        # The same for what follows from the fields alone: heads that differ in nothing but the request line
+        # share it.
         self.shared: dict[str, Any] = {}
 
     def get(self, name: str, default: str = "") -> str:
@@ -103,7 +110,8 @@ class Link(Protocol):
     """The connection as a gateway may see it: names and capabilities, no socket."""
 
     derived: Any
-    """What a gateway derives from the connection; None at first. Written by the thread that runs the gateway."""
+    """What a gateway derives from the connection; None at first. Written by the thread that runs the
+    gateway."""
 
     @property
     def scheme(self) -> str:
@@ -125,15 +133,19 @@ class Link(Protocol):
         """
 
     def tls_environ(self) -> dict[str, str]:
-        """Return the TLS facts of the connection as environ keys (`HTTPS`, `SSL_PROTOCOL`, ...); empty without TLS."""
+        """Return the TLS facts of the connection as environ keys (`HTTPS`, `SSL_PROTOCOL`, ...); empty
+        without TLS.
+        """
 
 
 class Exchange:
-    """One request and the answer to it. Owned by the thread that runs the gateway; the server reads it after that.
+    """One request and the answer to it. Owned by the thread that runs the gateway; the server reads it after
+    that.
 
     Parameters:
         head: the request head.
-        body: the whole request body, readable from its start; None when it is empty. It is complete: the server never
+        body: the whole request body, readable from its start; None when it is empty. It is complete: the
+        server never
             starts a gateway on a body cut short.
         length: bytes in `body`.
         link: the connection.
@@ -151,9 +163,11 @@ class Exchange:
         self.fields: list[tuple[str, str]] = []
         """Response fields in order; the server adds Date, Server, framing and Connection."""
         self.content: bytes | Iterable[bytes] = b""
-        """The body: all of it as bytes, or an iterable the server walks; closed by the server if it has `close`."""
+        """The body: all of it as bytes, or an iterable the server walks; closed by the server if it has
+        `close`."""
         self.started: bool = False
-        """Whether the response head is on its way to the client; set by the server. It cannot be taken back then."""
+        """Whether the response head is on its way to the client; set by the server. It cannot be taken back
+        then."""
         self.after: Callable[[], None] | None = None
         """Called once when the answer is over, sent or failed, by the thread that ran the gateway."""
         self.pace: Pace | None = None
@@ -170,4 +184,6 @@ class Gateway(Protocol):
         """Answer: set `status`, `fields` and `content` of `exchange`. An exception becomes a plain 500."""
 
     def pace(self, head: RequestHead) -> Pace:
-        """Return the record of the kind of request `head` is. Runs on the leader: no user code, no I/O, no blocking."""
+        """Return the record of the kind of request `head` is. Runs on the leader: no user code, no I/O, no
+        blocking.
+        """

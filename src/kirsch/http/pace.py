@@ -1,9 +1,10 @@
-"""How long requests of one kind take, learnt as they run: decides who runs on the leader and who goes to the pool.
+"""How long requests of one kind take, learnt as they run: decides who runs on the leader and who goes to the
+pool.
 
-A `Pace` is a small score with hysteresis. It begins at zero: unknown kinds run in the pool. Observations in the pool that
-were short raise it; when it reaches `TRUST` the kind runs on the leader. One long observation takes that back, and
-each further fall makes trust dearer, so that a kind that is short nine times of ten does not go on stalling the
-leader.
+A `Pace` is a small score with hysteresis. It begins at zero: unknown kinds run in the pool. Observations in
+the pool that were short raise it; when it reaches `TRUST` the kind runs on the leader. One long observation
+takes that back, and each further fall makes trust dearer, so that a kind that is short nine times of ten does
+not go on stalling the leader.
 
 No clock is read here: the caller measures, so tests are exact.
 """
@@ -15,8 +16,9 @@ import re
 __all__ = ["SHORT_NS", "TRUST", "Pace", "PaceTable"]
 
 SHORT_NS = 400_000
-"""A handler that ends within this many nanoseconds of wall time is short. Four tenths of a millisecond delays the others on
-the leader less than one scheduler slice, and a hop to the pool and back costs about a tenth of it."""
+"""A handler that ends within this many nanoseconds of wall time is short. Four tenths of a millisecond delays
+the others on the leader less than one scheduler slice, and a hop to the pool and back costs about a tenth of
+it."""
 
 TRUST = 4
 """Short observations in a row before a kind runs on the leader."""
@@ -31,8 +33,8 @@ _VARIABLE = re.compile(r"[^/]*[0-9][^/]*|[^/]{25,}")
 class Pace:
     """The running verdict on one kind of request.
 
-    Mutable and shared: any thread that ran such a request may call `observe`. A lost update between two threads moves
-    the verdict by one observation, which is why no lock guards it.
+    Mutable and shared: any thread that ran such a request may call `observe`. A lost update between two
+    threads moves the verdict by one observation, which is why no lock guards it.
     """
 
     __slots__ = ("needed", "score", "short")
@@ -53,8 +55,9 @@ class Pace:
             cpu_ns: CPU time its thread spent in it, in nanoseconds; -1 when it was not measured.
             leading: whether it ran on the leader.
 
-        In the pool, a long wall time with little CPU time may be a wait for the interpreter lock and says nothing of the
-        handler, except that it gives no reason to trust it: the score stays. On the leader a long one is a fall.
+        In the pool, a long wall time with little CPU time may be a wait for the interpreter lock and says
+        nothing of the handler, except that it gives no reason to trust it: the score stays. On the leader a
+        long one is a fall.
         """
         if wall_ns <= SHORT_NS:
             if not self.short:
@@ -77,9 +80,10 @@ class Pace:
 class PaceTable:
     """Paces by method and shape of path, for programs whose routes the server cannot see.
 
-    The shape replaces segments that look like parameters by `*`, so `/item/17` and `/item/18` share a pace. At most twice
-    `size` shapes are kept, in two generations: an attacker who makes up paths costs one dictionary miss each and
-    flushes nothing that is asked for meanwhile.
+    The shape replaces segments that look like parameters by `*`, so `/item/17` and `/item/18` share a pace.
+    At most twice
+    `size` shapes are kept, in two generations: an attacker who makes up paths costs one dictionary miss each
+    and flushes nothing that is asked for meanwhile.
 
     Owned by whoever calls `get`; dictionary operations are atomic, a pace lost to a race is learnt again.
     """
@@ -92,7 +96,9 @@ class PaceTable:
         self._old: dict[str, Pace] = {}
 
     def get(self, method: str, path: str) -> Pace:
-        """Return the pace of requests like this one, a new one if there is none; `path` is percent-encoded."""
+        """Return the pace of requests like this one, a new one if there is none; `path` is
+        percent-encoded.
+        """
         key = f"{method} {_VARIABLE.sub('*', path)}"
         pace = self._young.get(key)
         if pace is None:

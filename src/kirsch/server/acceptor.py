@@ -1,4 +1,6 @@
-"""Accepting connections: up to a limit, and with patience when the system has no more descriptors. Owned by the leader."""
+"""Accepting connections: up to a limit, and with patience when the system has no more descriptors. Owned by
+the leader.
+"""
 
 from __future__ import annotations
 
@@ -28,7 +30,9 @@ _FULL = "The server has as many connections as it can serve. Try again soon."
 
 
 def descriptor_limit() -> int:
-    """Return how many connections the limit on open files allows, less a reserve; a large number where there is none."""
+    """Return how many connections the limit on open files allows, less a reserve; a large number where there
+    is none.
+    """
     try:
         import resource
     except ImportError:
@@ -71,7 +75,9 @@ class Acceptor:
             self._watching = False
 
     def resume(self) -> None:
-        """Watch the listeners again after descriptors ran out; called when a connection closes and by the reaper."""
+        """Watch the listeners again after descriptors ran out; called when a connection closes and by the
+        reaper.
+        """
         if not self._watching and self._listeners and not self._loop.draining:
             self.start()
 
@@ -98,7 +104,7 @@ class Acceptor:
 
     def _open(self, sock: socket.socket, peer: Any, listener: Listener) -> None:
         loop = self._loop
-        sock.setblocking(False)
+        sock.setblocking(False)  # noqa: FBT003  the socket's own signature
         if listener.is_tcp and loop.settings.nodelay:
             with contextlib.suppress(OSError):
                 sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
@@ -116,12 +122,16 @@ class Acceptor:
         self.rejected += 1
         with contextlib.suppress(OSError):
             if self._loop.context is None:
-                sock.send(error_page(503, "Service Unavailable", _FULL, b"Retry-After: 1\r\n" + self._loop.stamp()))
+                sock.send(
+                    error_page(503, "Service Unavailable", _FULL, b"Retry-After: 1\r\n" + self._loop.stamp())
+                )
             sock.shutdown(socket.SHUT_WR)
         sock.close()
 
     def close(self) -> None:
-        """Accept what has connected already, then close the listeners: what comes later is refused by the system."""
+        """Accept what has connected already, then close the listeners: what comes later is refused by the
+        system.
+        """
         for descriptor in list(self._listeners):
             while self.accept(descriptor):
                 pass

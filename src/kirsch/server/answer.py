@@ -1,7 +1,8 @@
-"""An exchange becomes an answer: calls the gateway, frames what it set, streams what it yields (RFC 9112 sections 6 and 7).
+"""An exchange becomes an answer: calls the gateway, frames what it set, streams what it yields (RFC 9112
+sections 6 and 7).
 
-Everything a program can do wrong ends here: before the head is out it becomes a plain 500, after that the connection is cut, so that
-a client never takes half an answer for a whole one.
+Everything a program can do wrong ends here: before the head is out it becomes a plain 500, after that the
+connection is cut, so that a client never takes half an answer for a whole one.
 """
 
 from __future__ import annotations
@@ -27,13 +28,15 @@ FIELD_LINES = FieldLines()
 # Both are memories of pure functions; see their classes for why they may be shared.
 
 _JOIN_LIMIT = 65536
-"""Bodies up to this many bytes are joined to their head, to leave in one system call; larger ones are not copied for that."""
+"""Bodies up to this many bytes are joined to their head, to leave in one system call; larger ones are not
+copied for that."""
 
 _BROKEN = "The server met an unexpected condition and could not answer the request."
 
 
 class FileContent:
-    """A file as content: sent by the system where it can be, read block by block elsewhere. The `wsgi.file_wrapper`.
+    """A file as content: sent by the system where it can be, read block by block elsewhere. The
+    `wsgi.file_wrapper`.
 
     Parameters:
         file: anything with `read`; a regular file on disk is sent from its present position to its end.
@@ -64,42 +67,44 @@ class FileContent:
 
 
 def prepare(connection: Connection, exchange: Exchange) -> bytes | None:
-    """Run the gateway and return the whole answer in bytes, or None when it is sent already. Never raises an Exception.
+    """Run the gateway and return the whole answer in bytes, or None when it is sent already. Never raises an
+    Exception.
 
-    An exception of the program before the head is out gives the bytes of a 500; a later one cuts the connection.
+    An exception of the program before the head is out gives the bytes of a 500; a later one cuts the
+    connection.
     """
     try:
         connection.loop.gateway(exchange)
-        content = exchange.content
+        content: Any = exchange.content
         kind = type(content)
         if kind is list or kind is tuple:
-            content = content[0] if len(content) == 1 else b"".join(content)  # type: ignore[index, arg-type]
+            content = content[0] if len(content) == 1 else b"".join(content)
         if type(content) is bytes and not exchange.started:
             return _whole(connection, exchange, content)
-        return _stream(connection, exchange)
+        _stream(connection, exchange)
     except ClientGone:
         connection.closing = True
         _close(connection, exchange.content)
-        return None
-    except Exception:
+    except Exception:  # noqa: BLE001  see below
         # The boundary of user code: whatever a program raises is logged here and answered.
         return _failed(connection, exchange)
-    except BaseException as error:
-        # SystemExit and KeyboardInterrupt in a handler ask for the end of the program, and the client still gets an answer.
+    except BaseException as error:  # noqa: BLE001  see below
+        # SystemExit and KeyboardInterrupt in a handler ask for the end of the program, and the client still
+        # gets an answer.
         wire = _failed(connection, exchange)
         connection.loop.end(error)
         return wire
+    return None
 
 
 def _failed(connection: Connection, exchange: Exchange) -> bytes | None:
-    connection.loop.log(
-        f"The program failed on {exchange.head.method} {exchange.head.path}.", traceback=True
-    )
+    connection.loop.log(f"The program failed on {exchange.head.method} {exchange.head.path}.", traceback=True)
     connection.closing = True
     _close(connection, exchange.content)
     exchange.content = b""
     if exchange.started:
-        # Without framing, the end of the connection is the end of the body: only a reset says that this is no end.
+        # Without framing, the end of the connection is the end of the body: only a reset says that this is no
+        # end.
         stream = connection.stream
         connection.abort(reset=stream is not None and not stream.framed)
         return None
@@ -116,7 +121,7 @@ def _close(connection: Connection, content: object) -> None:
         return
     try:
         close()
-    except Exception:
+    except Exception:  # noqa: BLE001  see below
         # The boundary of user code: the answer is out or given up by now.
         connection.loop.log("Closing the content of a response raised an error.", traceback=True)
 
@@ -135,9 +140,9 @@ def _whole(connection: Connection, exchange: Exchange, content: bytes) -> bytes:
             line = FIELD_LINES[pair]
         except TypeError:
             return _whole_unusual(connection, exchange, content)
-        if line.__class__ is Special:
-            if line.kind == LENGTH and length < 0:  # type: ignore[attr-defined]  a Special
-                length = line.value  # type: ignore[attr-defined]
+        if isinstance(line, Special):
+            if line.kind == LENGTH and length < 0:
+                length = line.value
             else:
                 plain = False
         parts.append(line)
@@ -150,8 +155,8 @@ def _whole(connection: Connection, exchange: Exchange, content: bytes) -> bytes:
         return _whole_unusual(connection, exchange, content)
     exchange.started = True
     connection.sent = size
-    parts.append(connection.loop.stamp())
-    parts.append(connection.end_of_head(head.minor))
+    parts.append(connection.loop.stamped)
+    parts.append(b"\r\n" if head.minor and not connection.closing else connection.end_of_head(head.minor))
     parts.append(content)
     return b"".join(parts)
 
@@ -163,9 +168,13 @@ def _whole_unusual(connection: Connection, exchange: Exchange, content: bytes) -
     size = len(content)
     if status.bodiless:
         if content:
-            raise ApplicationError(f"A response with status {status.code} has no body, but the program returned one.")
+            raise ApplicationError(
+                f"A response with status {status.code} has no body, but the program returned one."
+            )
         if status.code == 204:  # noqa: PLR2004  RFC 9110 section 8.6: no Content-Length with 204
-            framing.lines = [line for line in framing.lines if not (isinstance(line, Special) and line.kind == LENGTH)]
+            framing.lines = [
+                line for line in framing.lines if not (isinstance(line, Special) and line.kind == LENGTH)
+            ]
     elif exchange.head.method == "HEAD":
         # The program may have left the body out, or not; its length is only known in the second case.
         if framing.length < 0 and size:
@@ -174,20 +183,24 @@ def _whole_unusual(connection: Connection, exchange: Exchange, content: bytes) -
     elif framing.length < 0:
         framing.lines.append(b"Content-Length: %d\r\n" % size)
     elif framing.length != size:
-        raise ApplicationError(f"The program declared Content-Length {framing.length} and returned {size} bytes.")
+        raise ApplicationError(
+            f"The program declared Content-Length {framing.length} and returned {size} bytes."
+        )
     exchange.started = True
     connection.sent = len(content)
     return b"".join((_head(connection, exchange, status, framing), content))
 
 
 def _head(connection: Connection, exchange: Exchange, status: bytes, framing: Framing) -> bytes:
-    stamp = connection.loop.stamp()
+    stamp = connection.loop.stamped
     if framing.has_date or framing.has_server:
         own = [line for line in framing.lines if isinstance(line, Special) and line.kind != LENGTH]
         kinds = {line.kind for line in own}
         # The program's own Date or Server stands; of the stamp only the other line is taken.
         lines = stamp.splitlines(keepends=True)
-        stamp = b"".join(line for line in lines if (DATE if line.startswith(b"Date:") else SERVER) not in kinds)
+        stamp = b"".join(
+            line for line in lines if (DATE if line.startswith(b"Date:") else SERVER) not in kinds
+        )
     return b"".join((status, *framing.lines, stamp, connection.end_of_head(exchange.head.minor)))
 
 
@@ -197,7 +210,9 @@ class Stream:
     __slots__ = ("chunked", "framed", "left", "muted", "status")
 
     def __init__(self, connection: Connection, exchange: Exchange, framing: Framing, known: int) -> None:
-        """Decide how the body ends (RFC 9112 section 6.3); `known` is its length where the server knows it, else -1."""
+        """Decide how the body ends (RFC 9112 section 6.3); `known` is its length where the server knows it,
+        else -1.
+        """
         self.status = STATUS_LINES[exchange.status]
         self.muted = self.status.bodiless or exchange.head.method == "HEAD"
         if framing.length < 0 and known >= 0 and not self.status.bodiless:
@@ -214,7 +229,9 @@ class Stream:
         self.framed = self.muted or self.chunked or self.left >= 0
 
     def frame(self, data: bytes) -> bytes:
-        """Return `data` as it goes to the socket. Raises ApplicationError for bytes past the declared length."""
+        """Return `data` as it goes to the socket. Raises ApplicationError for bytes past the declared
+        length.
+        """
         if self.muted:
             return b""
         if self.chunked:
@@ -229,7 +246,11 @@ class Stream:
 def _stream(connection: Connection, exchange: Exchange) -> None:
     """Send an answer as its content is produced; closes the content."""
     content = exchange.content
-    if isinstance(content, FileContent) and not exchange.started and _send_file(connection, exchange, content):
+    if (
+        isinstance(content, FileContent)
+        and not exchange.started
+        and _send_file(connection, exchange, content)
+    ):
         _close(connection, content)
         return
     iterator = _checked(content)
@@ -252,15 +273,7 @@ def _send_file(connection: Connection, exchange: Exchange, content: FileContent)
     if piece is None:
         return False
     try:
-        framing = Framing(FIELD_LINES, exchange.fields)
-        if framing.length > piece.left:
-            raise ApplicationError(
-                f"The program declared Content-Length {framing.length} for a file with {piece.left} bytes left."
-            )
-        if framing.length >= 0:
-            piece.left = framing.length
-        stream = _open(connection, exchange, framing, piece.left)
-        connection.transmit(_head(connection, exchange, stream.status, framing), wait=True)
+        stream = _begin_file(connection, exchange, piece)
     except BaseException:
         piece.close()
         raise
@@ -270,6 +283,22 @@ def _send_file(connection: Connection, exchange: Exchange, content: FileContent)
         connection.sent = piece.left
         connection.transmit_file(piece)
     return True
+
+
+def _begin_file(connection: Connection, exchange: Exchange, piece: FileSlice) -> Stream:
+    framing = Framing(FIELD_LINES, exchange.fields)
+    if framing.length > piece.left:
+        raise ApplicationError(
+            f"The program declared Content-Length {framing.length} for a file with {piece.left} bytes left."
+        )
+    if framing.length >= 0:
+        piece.left = framing.length
+    stream = Stream(connection, exchange, framing, piece.left)
+    connection.stream = stream
+    connection.sent = 0
+    exchange.started = True
+    connection.transmit(_head(connection, exchange, stream.status, framing), wait=True)
+    return stream
 
 
 def _checked(content: Iterable[bytes] | bytes) -> Iterator[bytes]:
@@ -287,14 +316,6 @@ def _stream_of(connection: Connection) -> Stream:
     stream = connection.stream
     if stream is None:
         raise RuntimeError("A response has begun without a stream; this is a defect of the server.")
-    return stream
-
-
-def _open(connection: Connection, exchange: Exchange, framing: Framing, known: int) -> Stream:
-    stream = Stream(connection, exchange, framing, known)
-    connection.stream = stream
-    connection.sent = 0
-    exchange.started = True
     return stream
 
 
@@ -336,4 +357,6 @@ def _end(connection: Connection, stream: Stream) -> None:
     if stream.chunked:
         connection.transmit(b"0\r\n\r\n", wait=True)
     elif stream.left > 0:
-        raise ApplicationError(f"The program returned {stream.left} bytes less than the Content-Length it declared.")
+        raise ApplicationError(
+            f"The program returned {stream.left} bytes less than the Content-Length it declared."
+        )

@@ -1,8 +1,10 @@
 """One connection: reads requests, has them answered, writes, lingers, closes.
 
-A connection has one owner at a time. The leader owns it while it waits, reads, or writes what a slow client left over.
-While a handler runs off the leader (`busy`), the thread that runs it owns it: the leader then only notes what it hears of the
-socket in `missed`, under the loop's `handover` lock. Methods are grouped by who may call them.
+A connection has one owner at a time. The leader owns it while it waits, reads, or writes what a slow client
+left over.
+While a handler runs off the leader (`busy`), the thread that runs it owns it: the leader then only notes what
+it hears of the socket in `missed`, under the loop's `handover` lock. Methods are grouped by who may call
+them.
 """
 
 from __future__ import annotations
@@ -11,7 +13,7 @@ import contextlib
 import socket
 import ssl
 import struct
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from kirsch.http.status import reason
 from kirsch.server.answer import prepare, push
@@ -33,17 +35,22 @@ if TYPE_CHECKING:
 __all__ = ["BODY", "CLOSED", "HANDLER", "HANDSHAKE", "HEAD", "IDLE", "LINGER", "WRITING", "Connection"]
 
 HANDSHAKE, IDLE, HEAD, BODY, HANDLER, WRITING, LINGER, CLOSED = range(8)
-"""What a connection waits for: its TLS handshake, a request, the rest of a head, of a body, a handler, a slow reader, the
-client's end after the server's. IDLE of a connection that has served nothing yet is under `head_timeout`."""
+"""What a connection waits for: its TLS handshake, a request, the rest of a head, of a body, a handler, a slow
+reader, the client's end after the server's. IDLE of a connection that has served nothing yet is under
+`head_timeout`."""
 
 _READ_SIZE = 65536
+_READABLE = READ | WRITE
+"""What an edge-triggered poller says of a socket with something to read: nearly all can be written to as
+well."""
 _AT_ONCE = 16
 """Pipelined requests served before the other connections have their turn (CVE-2021-29509)."""
 _CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 _WOULD_BLOCK = (BlockingIOError, InterruptedError, ssl.SSLWantReadError, ssl.SSLWantWriteError)
 _LINE_ENDS = b"\r\n"
 _EMPTY_LINES = 8
-"""Bytes of empty lines ignored before a request line; RFC 9112 section 2.2 asks for one empty line at least."""
+"""Bytes of empty lines ignored before a request line; RFC 9112 section 2.2 asks for one empty line at
+least."""
 
 
 class Connection:
@@ -63,8 +70,8 @@ class Connection:
         "buffer",
         "busy",
         "closing",
-        "descriptor",
         "derived",
+        "descriptor",
         "exchange",
         "head",
         "lingers",
@@ -81,9 +88,7 @@ class Connection:
         "stream",
     )
 
-    def __init__(
-        self, loop: Loop, sock: socket.socket, peer: Address, scheme: str, state: int
-    ) -> None:
+    def __init__(self, loop: Loop, sock: socket.socket, peer: Address, scheme: str, state: int) -> None:
         self.loop = loop
         self.sock = sock
         self.descriptor = sock.fileno()
@@ -100,7 +105,8 @@ class Connection:
         """Whether the close after the last answer waits for the client to have read it."""
         self.requests = 0
         self.active = self.since = loop.now
-        """`active`: the loop's time, in nanoseconds, of the last progress; `since`: of the begin of this state."""
+        """`active`: the loop's time, in nanoseconds, of the last progress; `since`: of the begin of this
+        state."""
         self.buffer = b""
         """Bytes read and not used yet: the begin of a head, or pipelined requests."""
         self.head: RequestHead | None = None
@@ -125,7 +131,7 @@ class Connection:
             return name[0], name[1]
         return (name.decode() if isinstance(name, bytes) else name), 0
 
-    # ---- called by the leader ---------------------------------------------------------------------------------
+    # ---- called by the leader ----------------------------------------------------------------------
 
     def overhear(self, event: int) -> bool:
         """Take what the poller reported while another thread owned the connection, if one still does.
@@ -150,6 +156,20 @@ class Connection:
 
     def on_event(self, event: int) -> bool:
         """Take what the poller reported. Return whether the caller lost the lead meanwhile."""
+        if event == _READABLE and self.state == IDLE and not self.buffer:
+            # The way most requests take: whole in one read, with a head that was seen before.
+            try:
+                data = self.sock.recv(_READ_SIZE)
+            except _WOULD_BLOCK:
+                return False
+            except OSError as error:
+                self.lost(error)
+                return False
+            head = self.loop.heads.heads.get(data)
+            if head is not None:
+                self.active = self.loop.now
+                return self._dispatch(head, None, 0)
+            return self._take(data, event)
         if event & WRITE and self.out is not None:
             self._flush()
         if not event & ~WRITE:
@@ -162,7 +182,8 @@ class Connection:
             self._discard()
             return False
         if state == WRITING:
-            # What the client sends while it does not read waits in the kernel; it is read when the answer is out.
+            # What the client sends while it does not read waits in the kernel; it is read when the answer is
+            # out.
             self.missed |= event
             return False
         return self.read(event)
@@ -177,39 +198,44 @@ class Connection:
             except OSError as error:
                 self.lost(error)
                 return False
-            if not data:
-                self._end_of_input()
-                return False
-            if self._received(data):
+            if self._take(data, event):
                 return True
-            if self.busy or self.state >= WRITING:
-                # There may be more to read, of which no edge will tell again.
-                if len(data) == _READ_SIZE or event != READ | WRITE or self.scheme == "https":
-                    self._note_missed(event)
+            if self.state == CLOSED or self.busy or self.state >= WRITING:
                 return False
-            if len(data) < _READ_SIZE and not event & ~(READ | WRITE) and self.scheme == "http":
+            if len(data) < _READ_SIZE and not event & ~_READABLE and self.scheme == "http":
+                # The kernel has no more, or it would have filled the buffer; what comes now is a new edge.
                 return False
 
-    def _note_missed(self, event: int) -> None:
-        with self.loop.handover:
-            self.missed |= event | READ
-
-    def _received(self, data: bytes) -> bool:
+    def _take(self, data: bytes, event: int) -> bool:
+        """Use what was read. Return whether the caller lost the lead meanwhile."""
+        if not data:
+            self._end_of_input()
+            return False
         self.active = self.loop.now
-        if self.state == IDLE:
-            head = self.loop.heads.heads.get(data)
-            if head is not None:
-                return self._dispatch(head, None, 0)
-        elif self.state == BODY:
-            return self._feed_body(data)
-        self.buffer = self.buffer + data if self.buffer else data
-        return self.serve_buffer()
+        if self.state == BODY:
+            lost = self._feed_body(data)
+        else:
+            known = len(self.buffer)
+            self.buffer = self.buffer + data if known else data
+            lost = self.serve_buffer(known)
+        if lost:
+            return True
+        more = len(data) == _READ_SIZE or event != _READABLE or self.scheme == "https"
+        if more and (self.busy or self.state == WRITING):
+            # There may be more to read, of which no edge will tell again.
+            with self.loop.handover:
+                self.missed |= event | READ
+        return False
 
-    def serve_buffer(self) -> bool:
-        """Serve the requests in `buffer` as far as they are whole. Return whether the caller lost the lead meanwhile."""
+    def serve_buffer(self, known: int = 0) -> bool:
+        """Serve the requests in `buffer` as far as they are whole. Return whether the caller lost the lead
+        meanwhile.
+
+        `known` is the number of bytes at its begin that were looked at before.
+        """
         for _ in range(_AT_ONCE):
             try:
-                head = self._next_head()
+                head = self._next_head(known)
                 if head is None:
                     return False
                 if self._begin(head):
@@ -219,29 +245,30 @@ class Connection:
                 return False
             if self.busy or self.state != IDLE or not self.buffer:
                 return False
+            known = 0
         self.loop.call(self.take_back)
         return False
 
-    def _next_head(self) -> RequestHead | None:
+    def _next_head(self, known: int) -> RequestHead | None:
         data = self.buffer
         if data[:1] in _LINE_ENDS and data:
             data = self._skip_empty_lines(data)
-        end = data.find(b"\r\n\r\n") + 4
+            known = 0
+        end = data.find(b"\r\n\r\n", max(0, known - 3)) + 4
         if end < 4:  # noqa: PLR2004  not found
             self.buffer = data
-            self._check_unfinished(data)
+            self._check_unfinished(data, max(0, known - 1))
             if data and self.state != HEAD:
                 self.state = HEAD
                 self.since = self.loop.now
             return None
-        head_bytes = data[:end]
-        self.buffer = data[end:]
-        head = self.loop.heads.heads.get(head_bytes)
-        if head is None:
-            if MALFORMED_LINE_END.search(head_bytes):
-                raise RequestError(400, "The head of the request has a malformed line end.", "header_value")
-            head = self.loop.heads.get(head_bytes)
-        return head
+        heads = self.loop.heads
+        if end == len(data):
+            self.buffer = b""
+        else:
+            self.buffer = data[end:]
+            data = data[:end]
+        return heads.heads.get(data) or heads.get(data)
 
     @staticmethod
     def _skip_empty_lines(data: bytes) -> bytes:
@@ -250,18 +277,24 @@ class Connection:
         whole = b"\r\n" * (len(skipped) // 2) + b"\r" * (len(skipped) % 2)
         if len(skipped) > _EMPTY_LINES or skipped != whole or (stripped and len(skipped) % 2):
             raise RequestError(400, "The request line is malformed.", "request_line")
-        return stripped if stripped else skipped
+        return stripped or skipped
 
-    def _check_unfinished(self, data: bytes) -> None:
-        """Refuse a head that is still incomplete as soon as it is known to be bad or too large."""
+    def _check_unfinished(self, data: bytes, start: int) -> None:
+        """Refuse a head that is still incomplete as soon as it is known to be bad or too large.
+
+        What stands before `start` was looked at when it came, so that a head sent byte by byte is not
+        searched as often.
+        """
         limits = self.loop.heads.parser.limits
-        if MALFORMED_LINE_END.search(data):
+        if MALFORMED_LINE_END.search(data, start):
             raise RequestError(400, "The head of the request has a malformed line end.", "header_value")
         line = data.find(b"\r\n")
         if (len(data) if line < 0 else line) > limits.line:
             raise RequestError(414, "The request line is longer than this server allows.", "uri_too_long")
         if line >= 0 and len(data) - line > limits.section:
-            raise RequestError(431, "The head of the request is larger than this server allows.", "header_too_large")
+            raise RequestError(
+                431, "The head of the request is larger than this server allows.", "header_too_large"
+            )
 
     def _begin(self, head: RequestHead) -> bool:
         if head.length == 0:
@@ -280,7 +313,9 @@ class Connection:
     def _feed_body(self, data: bytes) -> bool:
         body, head = self.body, self.head
         if body is None or head is None:
-            raise RuntimeError("A body is fed to a connection that awaits none; this is a defect of the server.")
+            raise RuntimeError(
+                "A body is fed to a connection that awaits none; this is a defect of the server."
+            )
         try:
             rest = body.feed(data)
         except RequestError as error:
@@ -295,7 +330,7 @@ class Connection:
     def _dispatch(self, head: RequestHead, body: BinaryIO | None, length: int) -> bool:
         loop = self.loop
         self.requests += 1
-        self.closing = not head.keep_alive or loop.closes(self.requests)
+        self.closing = not head.keep_alive or loop.draining or self.requests >= loop.most_requests
         gateway = loop.gateway
         exchange = gateway.exchange_type(head, body, length, self)
         exchange.pace = pace = gateway.pace(head)
@@ -327,17 +362,17 @@ class Connection:
             self.state = IDLE
             self.active = self.loop.now
 
-    HANDLER = HANDLER
-
     def take_back(self) -> bool:
-        """Own the connection again after a handler, or a turn of other connections. Return as `on_event` does."""
+        """Own the connection again after a handler, or a turn of other connections. Return as `on_event`
+        does.
+        """
         with self.loop.handover:
             self.busy = False
             missed, self.missed = self.missed, 0
         if self.state == HANDLER:
             self.settle()
         self.loop.poller.resume(self.descriptor, writing=self.state == WRITING)
-        if self.state == IDLE and self.buffer and self.serve_buffer():
+        if self.state in {IDLE, HEAD} and self.buffer and self.serve_buffer():
             return True
         if missed and not self.busy and self.state != CLOSED:
             return self.on_event(missed)
@@ -388,8 +423,8 @@ class Connection:
     def hang_up(self) -> None:
         """Close after the last answer so that the client can read it (RFC 9112 section 9.6).
 
-        The sending side is shut and what still comes is read and dropped for `linger_timeout`: closing a socket with unread
-        bytes in it resets the connection, and the reset may overtake the answer.
+        The sending side is shut and what still comes is read and dropped for `linger_timeout`: closing a
+        socket with unread bytes in it resets the connection, and the reset may overtake the answer.
         """
         if not (self.lingers and self.loop.lingers):
             self.close()
@@ -407,9 +442,10 @@ class Connection:
         self._discard()
 
     def _shut_tls(self) -> None:
-        # Tells the peer that nothing was cut off (RFC 8446 section 6.1). It answers or not; nobody waits for it.
+        # Tells the peer that nothing was cut off (RFC 8446 section 6.1). It answers or not; nobody waits for
+        # it.
         with contextlib.suppress(OSError, ValueError):
-            self.sock.unwrap()  # type: ignore[attr-defined]  an SSLSocket when the scheme is https
+            cast("ssl.SSLSocket", self.sock).unwrap()
 
     def _discard(self) -> None:
         for _ in range(_AT_ONCE):
@@ -437,10 +473,11 @@ class Connection:
         self.loop.forget(self)
         self.sock.close()
 
-    # ---- called by the thread that runs the handler ------------------------------------------------------------
+    # ---- called by the thread that runs the handler ------------------------------------------------
 
     def answer(self, exchange: Exchange) -> None:
         """Run the gateway on `exchange` and send the answer."""
+        self.loop.stamp()
         wire = prepare(self, exchange)
         if wire is not None:
             self.transmit(wire)
@@ -451,7 +488,7 @@ class Connection:
         if exchange.after is not None:
             try:
                 exchange.after()
-            except Exception:
+            except Exception:  # noqa: BLE001  see below
                 # The boundary of user code: it has been answered, so the log is all that is left.
                 self.loop.log("The end of a request raised an error.", traceback=True)
         if exchange.body is not None:
@@ -467,7 +504,9 @@ class Connection:
         return b"\r\n" if minor else b"Connection: keep-alive\r\n\r\n"
 
     def abort(self, *, reset: bool) -> None:
-        """Have the connection end without the rest of the answer; with `reset`, so that no client takes it for its end."""
+        """Have the connection end without the rest of the answer; with `reset`, so that no client takes it
+        for its end.
+        """
         self.closing = True
         if reset:
             with contextlib.suppress(OSError):
@@ -492,9 +531,10 @@ class Connection:
 
         Parameters:
             data: the bytes.
-            wait: whether to wait when more than `response_buffer` bytes are kept, for at most `write_timeout` without
-                progress; ClientGone is raised after that, and when the client went away. Without it an error of the
-                connection is left for the leader to find.
+            wait: whether to wait when more than `response_buffer` bytes are kept, for at most `write_timeout`
+            without
+                progress; ClientGone is raised after that, and when the client went away. Without it an error
+                of the connection is left for the leader to find.
         """
         if self.out is None:
             try:
@@ -557,4 +597,4 @@ class Connection:
             return {}
         from kirsch.server.tls import environ
 
-        return environ(self.sock)  # type: ignore[arg-type]  an SSLSocket when the scheme is https
+        return environ(cast("ssl.SSLSocket", self.sock))

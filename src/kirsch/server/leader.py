@@ -1,13 +1,17 @@
-"""The leader: one thread polls, reads, parses and runs short handlers; a deputy takes over when it is caught in a long one.
+"""The leader: one thread polls, reads, parses and runs short handlers; a deputy takes over when it is caught
+in a long one.
 
-Under the interpreter lock, threads that fight for it ruin the tail of everybody's response times, so one thread does all
-that is short. The rule:
+Under the interpreter lock, threads that fight for it ruin the tail of everybody's response times, so one
+thread does all that is short. The rule:
 
-1. The thread in `Loop.run` leads. Before it calls a handler it lays the exchange into `_baton`, afterwards it takes it out.
-2. The deputy looks every millisecond while there is something to see. When it finds the same exchange twice it takes the
-   baton itself, and with it the lead and what is left of the batch; a new deputy is appointed. Taking out of a list is
-   atomic, so exactly one of the two has it.
-3. A leader that comes back and finds the baton gone finishes that one answer as a pool thread would, and ends.
+1. The thread in `Loop.run` leads. Before it calls a handler it lays the exchange into `_baton`, afterwards it
+takes it out.
+2. The deputy looks every millisecond while there is something to see. When it finds the same exchange twice
+it takes the
+   baton itself, and with it the lead and what is left of the batch; a new deputy is appointed. Taking out of
+   a list is atomic, so exactly one of the two has it.
+3. A leader that comes back and finds the baton gone finishes that one answer as a pool thread would, and
+ends.
 4. While nothing runs, the deputy sleeps; the next handler wakes it.
 
 The thread that leads owns everything here, but for what is said at each attribute.
@@ -28,6 +32,7 @@ from kirsch.http.pace import SHORT_NS
 from kirsch.server.acceptor import Acceptor
 from kirsch.server.answer import prepare
 from kirsch.server.body import BodyLimits
+from kirsch.server.connection import HANDLER, IDLE
 from kirsch.server.head import HeadCache, HeadLimits, HeadParser
 from kirsch.server.poller import make_poller
 from kirsch.server.reaper import Reaper
@@ -47,8 +52,8 @@ if TYPE_CHECKING:
 __all__ = ["WATCH_S", "Loop"]
 
 WATCH_S = 0.001
-"""Seconds between two looks of the deputy: how long the others wait at most, give or take one look, for a leader that is
-caught in a handler."""
+"""Seconds between two looks of the deputy: how long the others wait at most, give or take one look, for a
+leader that is caught in a handler."""
 
 _QUIET_LOOKS = 3
 """Looks that find no handler running before the deputy goes to sleep."""
@@ -120,9 +125,12 @@ class Loop:
         self._stopped = False
         self._wake_receiver, self._wake_sender = socket.socketpair()
         for end_of_pair in (self._wake_receiver, self._wake_sender):
-            end_of_pair.setblocking(False)
+            end_of_pair.setblocking(False)  # noqa: FBT003  the socket's own signature
         self._second = 0
-        self._stamp = b""
+        self.stamped = b""
+        """The Date and Server lines; brought up to date by the leader after each wait, by other threads
+        before each answer."""
+        self.stamp()
 
         # The baton: empty, or the exchange the leader runs. Taken from by the leader and the deputy.
         self._baton: list[Exchange] = []
@@ -154,11 +162,11 @@ class Loop:
         self.response_buffer = settings.response_buffer
         self.write_timeout = settings.write_timeout
         self.lingers = settings.linger_timeout > 0
-        self._most_requests = settings.max_requests_per_connection or (1 << 62)
+        self.most_requests = settings.max_requests_per_connection or (1 << 62)
         if not settings.idle_timeout:
-            self._most_requests = 1
+            self.most_requests = 1
 
-    # ---- threads --------------------------------------------------------------------------------------------
+    # ---- threads -----------------------------------------------------------------------------------
 
     def start(self) -> None:
         """Watch the listeners and start the leader and its deputy."""
@@ -187,19 +195,29 @@ class Loop:
             thread.join(max(0.0, end - time.monotonic()))
         return not any(thread.is_alive() for thread in self._threads)
 
-    # ---- leading --------------------------------------------------------------------------------------------
+    # ---- leading -----------------------------------------------------------------------------------
 
     def run(self) -> None:
         """Lead until the loop is stopped or the lead is lost."""
+        connections = self.connections
         while True:
             for descriptor, event in self._batch:
-                connection = self.connections.get(descriptor)
+                connection = connections.get(descriptor)
                 if connection is None:
                     self._special(descriptor)
-                elif (connection.busy and connection.overhear(event)) or not self._serve(connection, event):
+                elif connection.busy and connection.overhear(event):
                     continue
                 else:
-                    return
+                    try:
+                        if connection.on_event(event):
+                            return
+                    except Exception:  # noqa: BLE001  see below
+                        # The top of the leader: a defect of the server costs the connection, never the
+                        # thread.
+                        self.log(
+                            "The server met an error of its own; the connection is closed.", traceback=True
+                        )
+                        connection.close()
             if self._run_inbox():
                 return
             if self.now >= self.reaper.due and self.reaper.sweep():
@@ -209,22 +227,13 @@ class Loop:
                 return
             self._wait()
 
-    def _serve(self, connection: Connection, event: int) -> bool:
-        try:
-            return connection.on_event(event)
-        except Exception:
-            # The top of the leader: a defect of the server costs the connection, never the thread.
-            self.log("The server met an error of its own on a connection, which is closed.", traceback=True)
-            connection.close()
-            return False
-
     def _run_inbox(self) -> bool:
         inbox = self._inbox
         for _ in range(len(inbox)):
             try:
                 if inbox.popleft()():
                     return True
-            except Exception:
+            except Exception:  # noqa: BLE001  see below
                 # The same top, for what other threads asked the leader to do.
                 self.log("The server met an error of its own.", traceback=True)
         return False
@@ -238,6 +247,7 @@ class Loop:
         events = self.poller.poll(timeout)
         self._sleeping = False
         self.now = monotonic_ns()
+        self.stamp()
         self._batch = iter(events)
 
     def _special(self, descriptor: int) -> None:
@@ -249,7 +259,9 @@ class Loop:
             self.acceptor.accept(descriptor)
 
     def call(self, task: Callable[[], bool | None]) -> None:
-        """Have the leader call `task` soon; it returns True when the caller lost the lead in it. From any thread."""
+        """Have the leader call `task` soon; it returns True when the caller lost the lead in it. From any
+        thread.
+        """
         self._inbox.append(task)
         if self._sleeping:
             self._sleeping = False
@@ -277,8 +289,12 @@ class Loop:
             exchange.pace.observe(perf_counter_ns() - begin, -1, leading=True)
         if wire is not None:
             connection.transmit(wire)
-        connection.finish(exchange)
-        connection.settle()
+        if exchange.after is not None or exchange.body is not None or self.access is not None:
+            connection.finish(exchange)
+        if connection.closing or connection.out is not None:
+            connection.settle()
+        else:
+            connection.state = IDLE
         return False
 
     def hand_to_pool(self, connection: Connection, exchange: Exchange) -> None:
@@ -286,14 +302,15 @@ class Loop:
         self.poller.pause(connection.descriptor)
         self.pool.put(connection, exchange)
 
-    # ---- the deputy -----------------------------------------------------------------------------------------
+    # ---- the deputy --------------------------------------------------------------------------------
 
     def _deputy_thread(self) -> None:
         quiet = 0
         while not self._stopped:
             if quiet >= _QUIET_LOOKS:
                 self._deputy_sleeps = True
-                # A handler laid down before the flag was set would not wake us: look once more before sleeping.
+                # A handler laid down before the flag was set would not wake us: look once more before
+                # sleeping.
                 if not self._baton:
                     self._alarm.acquire()
                 self._deputy_sleeps = False
@@ -331,28 +348,24 @@ class Loop:
             taken.pace.fall()
         connection: Any = taken.link
         connection.exchange = taken
-        connection.state, connection.since = connection.HANDLER, self.now
+        connection.state, connection.since = HANDLER, self.now
         connection.busy = True
         self.poller.pause(connection.descriptor)
         self.takeovers += 1
         self._appoint(self._deputy_thread, "deputy")
         return True
 
-    # ---- what connections ask for ---------------------------------------------------------------------------
+    # ---- what connections ask for ------------------------------------------------------------------
 
     def stamp(self) -> bytes:
-        """Return the Date and Server lines as of now. From any thread: two may make the same bytes at once."""
+        """Bring `stamped` up to date and return it. From any thread: two may make the same bytes at once."""
         second = int(time.time())
         if second != self._second:
             server = self.settings.server_header
             line = f"Date: {format_date(second)}\r\n" + (f"Server: {server}\r\n" if server else "")
-            self._stamp = line.encode("latin-1")
+            self.stamped = line.encode("latin-1")
             self._second = second
-        return self._stamp
-
-    def closes(self, requests: int) -> bool:
-        """Return whether a connection that begins its request number `requests` ends with it."""
-        return self.draining or requests >= self._most_requests
+        return self.stamped
 
     def shake_hands(self, connection: Connection) -> None:
         """Take the next step of a TLS handshake; its arithmetic runs in the pool."""
@@ -378,10 +391,12 @@ class Loop:
         """Note a connection that broke."""
         self.refused["lost"] += 1
 
-    # ---- the end --------------------------------------------------------------------------------------------
+    # ---- the end -----------------------------------------------------------------------------------
 
     def drain(self) -> None:
-        """Begin to stop: no new connections, every answer closes. From any thread; `drained` is set at the end."""
+        """Begin to stop: no new connections, every answer closes. From any thread; `drained` is set at the
+        end.
+        """
         self.call(self.reaper.begin_drain)
 
     def stop(self) -> None:
@@ -400,5 +415,3 @@ class Loop:
         if self.before_wait is not None:
             self.before_wait()
         self.drained.set()
-
-

@@ -39,19 +39,19 @@ class Pool:
         log: takes a message and whether a traceback goes with it.
     """
 
-    def __init__(
-        self, size: int, hooks: ThreadHooks, name: str, log: Callable[..., None]
-    ) -> None:
+    def __init__(self, size: int, hooks: ThreadHooks, name: str, log: Callable[..., None]) -> None:
         self.size = size
         self.hooks = hooks
         self._name = name
         self._log = log
         # SimpleQueue: its put takes no Python-level lock, so the leader never waits for a worker here.
-        self._tasks: queue.SimpleQueue[tuple[Connection, Exchange] | Callable[[], None] | None] = queue.SimpleQueue()
+        self._tasks: queue.SimpleQueue[tuple[Connection, Exchange] | Callable[[], None] | None] = (
+            queue.SimpleQueue()
+        )
         self._threads: list[threading.Thread] = []
         self.running: dict[int, tuple[Exchange, int]] = {}
-        """What each thread runs, by thread identifier, and since when in nanoseconds of the performance counter. Written
-        by each thread under its own key; readers copy."""
+        """What each thread runs, by thread identifier, and since when in nanoseconds of the performance
+        counter. Written by each thread under its own key; readers copy."""
 
     def start(self) -> None:
         """Start the threads."""
@@ -102,7 +102,7 @@ class Pool:
                 self._serve(*task)
             else:
                 task()
-        except Exception:
+        except Exception:  # noqa: BLE001  see below
             # The top of a thread: a defect of the server must not cost it a worker.
             self._log("A worker thread met an error of the server itself.", traceback=True)
 

@@ -1,7 +1,7 @@
 """What time does to connections: timeouts, and the last phase of the server. Owned by the leader.
 
-A sweep looks at every connection about once a second while there are any; between sweeps nothing counts time, so a request costs
-no timer. A timeout may therefore end up to one sweep late.
+A sweep looks at every connection about once a second while there are any; between sweeps nothing counts time,
+so a request costs no timer. A timeout may therefore end up to one sweep late.
 """
 
 from __future__ import annotations
@@ -30,11 +30,12 @@ _TURN_S = 10
 """Seconds after which remembered heads age by one generation."""
 
 _QUIET_NS = 100_000_000
-"""While the server drains, a connection that was active within this many nanoseconds is given as long again for the request
-that may be on its way; the answer then says that it is the last one."""
+"""While the server drains, a connection that was active within this many nanoseconds is given as long again
+for the request that may be on its way; the answer then says that it is the last one."""
 
 _DRAIN_LINGER_NS = _NS // 2
-"""The longest linger while the server drains, so that clients which never look at their idle connections do not hold it up."""
+"""The longest linger while the server drains, so that clients which never look at their idle connections do
+not hold it up."""
 
 _SLOW_HEAD = "The head of the request took too long to arrive."
 _SLOW_BODY = "The body of the request took too long to arrive."
@@ -77,7 +78,9 @@ class Reaper:
         return int(seconds * _NS) if seconds else _NEVER
 
     def patience(self) -> float | None:
-        """Return for how many seconds the leader may wait: until the next sweep, for ever when there is nothing to sweep."""
+        """Return for how many seconds the leader may wait: until the next sweep, for ever when there is
+        nothing to sweep.
+        """
         loop = self._loop
         if not loop.connections and not loop.draining and not loop.heads.heads:
             return None
@@ -141,7 +144,9 @@ class Reaper:
         exchange = connection.exchange
         if exchange is None or id(exchange) in self._reported:
             return
-        self._reported = {id(c.exchange) for c in self._loop.connections.values() if c.exchange is not None} & {
+        self._reported = {
+            id(c.exchange) for c in self._loop.connections.values() if c.exchange is not None
+        } & {
             *self._reported,
             id(exchange),
         }
@@ -160,7 +165,7 @@ class Reaper:
                 return f"The handler of {what} has run for {seconds:.1f} s in {name}.\n{stack}"
         return f"The handler of {what} has waited or run for {seconds:.1f} s."
 
-    # ---- the last phase -------------------------------------------------------------------------------------
+    # ---- the last phase ----------------------------------------------------------------------------
 
     def begin_drain(self) -> None:
         """Stop accepting; see `Server.stop` for the whole protocol."""

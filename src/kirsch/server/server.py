@@ -33,8 +33,10 @@ class Server:
         gateway: what answers requests.
         settings: everything that can be set; hardened defaults without it.
         hooks: told when a thread begins and ends to serve.
-        log: takes a message, and `traceback=True` to add the exception being handled; the logger `kirsch.error` by default.
-        end: told of a SystemExit or KeyboardInterrupt that a handler raised; the end of the program by the bus, usually.
+        log: takes a message, and `traceback=True` to add the exception being handled; the logger
+        `kirsch.error` by default.
+        end: told of a SystemExit or KeyboardInterrupt that a handler raised; the end of the program by the
+        bus, usually.
         access_stream: where access lines go; standard output by default.
         name: prefix of the threads' names.
     """
@@ -68,13 +70,13 @@ class Server:
         self._lock = threading.RLock()
         self._bus: Bus | None = None
 
-    # ---- life -----------------------------------------------------------------------------------------------
+    # ---- life --------------------------------------------------------------------------------------
 
     def start(self) -> None:
         """Bind, then serve. Returns when connections are accepted.
 
-        Raises BindError when an address or a certificate cannot be used; nothing is left behind then. A server that runs
-        stays as it is.
+        Raises BindError when an address or a certificate cannot be used; nothing is left behind then. A
+        server that runs stays as it is.
         """
         with self._lock:
             if self.loop is not None:
@@ -124,7 +126,8 @@ class Server:
         loop.before_wait = before_wait
 
     def stop(self) -> None:
-        """Stop gracefully; returns when everything is closed. A stopped server stays as it is. Bounded at each step:
+        """Stop gracefully; returns when everything is closed. A stopped server stays as it is. Bounded at
+        each step:
 
         1. What has connected already is accepted; the listeners close, new connections are refused.
         2. Idle connections close; a request that reached the server before that is still answered.
@@ -174,7 +177,7 @@ class Server:
         """Where a person finds the server, one URL for each listener; empty while stopped."""
         return [listener.url(self.scheme) for listener in self._listeners]
 
-    # ---- the bus --------------------------------------------------------------------------------------------
+    # ---- the bus -----------------------------------------------------------------------------------
 
     def subscribe(self, bus: Bus) -> None:
         """Start and stop with `bus`: after ordinary plugins on start (75), before them on stop (25)."""

@@ -1,6 +1,7 @@
 """The gateway to WSGI programs (PEP 3333): an exchange becomes environ and start_response.
 
-What follows from a head alone is made once per head and copied per request; a head that repeats costs one dictionary copy.
+What follows from a head alone is made once per head and copied per request; a head that repeats costs one
+dictionary copy.
 """
 
 from __future__ import annotations
@@ -42,8 +43,8 @@ class WSGIExchange(Exchange):
     ) -> Callable[[bytes], None]:
         """Take status and headers; return `write`. See PEP 3333, "The start_response() Callable".
 
-        Raises ApplicationError when called twice without `exc_info`, and for a status or headers of the wrong type; the
-        exception in `exc_info` again when the head is out.
+        Raises ApplicationError when called twice without `exc_info`, and for a status or headers of the wrong
+        type; the exception in `exc_info` again when the head is out.
         """
         if exc_info is not None:
             try:
@@ -55,7 +56,7 @@ class WSGIExchange(Exchange):
             raise ApplicationError("start_response was called a second time without exc_info (PEP 3333).")
         if type(headers) is not list:
             raise ApplicationError(f"The headers must be a list (PEP 3333), not {type(headers).__name__}.")
-        if not isinstance(status, str) or not status:
+        if type(status) is not str or not status:
             parse_status(status)
         self.status = status
         self.fields = headers
@@ -76,13 +77,19 @@ class WSGIGateway:
         application: the WSGI callable.
         multithread: what `wsgi.multithread` says.
         multiprocess: what `wsgi.multiprocess` says.
-        script_name: prefix of the path that belongs to whoever mounted the program, without a slash at its end.
+        script_name: prefix of the path that belongs to whoever mounted the program, without a slash at its
+        end.
     """
 
     exchange_type = WSGIExchange
 
     def __init__(
-        self, application: WSGIApplication, *, multithread: bool = True, multiprocess: bool = False, script_name: str = ""
+        self,
+        application: WSGIApplication,
+        *,
+        multithread: bool = True,
+        multiprocess: bool = False,
+        script_name: str = "",
     ) -> None:
         self.application = application
         self.script_name = script_name
@@ -105,7 +112,7 @@ class WSGIGateway:
             pace = head.derived["pace"] = self._paces.get(head.method, head.path)
         return pace
 
-    def __call__(self, exchange: Exchange) -> None:
+    def __call__(self, exchange: WSGIExchange) -> None:
         """Call the program; see `Gateway.__call__`."""
         head = exchange.head
         link = exchange.link
@@ -119,7 +126,7 @@ class WSGIGateway:
             environ["CONTENT_LENGTH"] = str(exchange.length)
         # Looked up per request: programs and tests replace sys.stderr.
         environ["wsgi.errors"] = sys.stderr
-        exchange.content = self.application(environ, exchange.start_response)  # type: ignore[attr-defined]
+        exchange.content = self.application(environ, exchange.start_response)
 
     def _derive(self, head: RequestHead) -> dict[str, Any]:
         path = head.path
@@ -147,8 +154,10 @@ class WSGIGateway:
     def _derive_fields(head: RequestHead) -> dict[str, str]:
         environ: dict[str, str] = {}
         for name, value in head.fields:
-            # "X_Forwarded_For" would become the same key as "X-Forwarded-For" and could speak for it (CVE-2024-45614).
-            # Transfer-Encoding is gone with the chunks: the program reads the decoded body (RFC 9112 section 7.1.3).
+            # "X_Forwarded_For" would become the same key as "X-Forwarded-For" and could speak for it
+            # (CVE-2024-45614).
+            # Transfer-Encoding is gone with the chunks: the program reads the decoded body (RFC 9112 section
+            # 7.1.3).
             lower = name.lower()
             if "_" in name or lower == "transfer-encoding":
                 continue
@@ -166,8 +175,9 @@ class WSGIGateway:
     def _derive_link(link: Link) -> dict[str, Any]:
         host, port = link.local
         environ: dict[str, Any] = {
-            "SERVER_NAME": host,
-            "SERVER_PORT": str(port) if port else "",
+            # A Unix socket has neither, and PEP 3333 lets neither be empty.
+            "SERVER_NAME": host if port else "localhost",
+            "SERVER_PORT": str(port or (443 if link.scheme == "https" else 80)),
             "REMOTE_ADDR": link.peer[0],
             "REMOTE_PORT": str(link.peer[1]) if link.peer[1] else "",
             "wsgi.url_scheme": link.scheme,
