@@ -1,0 +1,23 @@
+"""The built-in tools, one file per tool or family."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from kirsch.tools.json import json_in, json_out
+from kirsch.tools.response_headers import ResponseHeaders
+from kirsch.tools.trailing_slash import TrailingSlash
+from kirsch.web.toolbox import Tool
+
+if TYPE_CHECKING:
+    from kirsch.web.toolbox import Toolbox
+
+__all__ = ["install"]
+
+
+def install(toolbox: Toolbox) -> None:
+    """Put the built-in tools into `toolbox`; those of their names that are there are replaced."""
+    toolbox.trailing_slash = TrailingSlash()
+    toolbox.json_in = Tool("before_request_body", json_in, priority=30)
+    toolbox.json_out = Tool("before_handler", json_out, priority=30)
+    toolbox.response_headers = ResponseHeaders()

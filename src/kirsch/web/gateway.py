@@ -1,0 +1,143 @@
+"""The gateway: what the server calls to have a tree of applications answer."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
+
+from kirsch.http.exchange import Exchange
+from kirsch.http.pace import PaceTable
+from kirsch.http.urls import decode_segments
+from kirsch.web.application import Application
+from kirsch.web.dispatch import Path
+from kirsch.web.plan import Memory
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from kirsch.http.exchange import RequestHead
+    from kirsch.http.pace import Pace
+    from kirsch.web.tree import Tree
+
+__all__ = ["Gateway", "WSGIGatewayFactory"]
+
+_MOST_PATHS = 8192
+"""Paths whose plan's pace is remembered, in each of two generations; some 200 bytes each."""
+
+
+class WSGIGatewayFactory(Protocol):
+    """What makes gateways to WSGI programs that are grafted into a tree: the server's `WSGIGateway`."""
+
+    exchange_type: type[Exchange]
+
+    def __call__(self, application: Any, /, *, script_name: str = "") -> Callable[[Exchange], None]:
+        """Return a gateway that serves `application` under `script_name`."""
+
+
+class _Place(NamedTuple):
+    """Where a head leads: a pure function of the head and the generation of the tree."""
+
+    generation: int
+    app: Any
+    """An application; None for a path that lies under nothing; else a gateway."""
+    path: Path
+
+
+class Gateway:
+    """Serves a tree.
+
+    Parameters:
+        tree: the tree.
+        wsgi: makes gateways for grafted WSGI programs; None where none will be grafted.
+
+    Called from many threads at once.
+    """
+
+    def __init__(self, tree: Tree, wsgi: WSGIGatewayFactory | None = None) -> None:
+        self.tree = tree
+        self.exchange_type: type[Exchange] = Exchange if wsgi is None else wsgi.exchange_type
+        self._wsgi = wsgi
+        self._key = f"web{id(self)}"
+        self._places: Memory[_Place] = Memory(_MOST_PATHS)
+        self._grafts: dict[str, tuple[Any, Callable[[Exchange], None]]] = {}
+        self._paces: Memory[Pace] = Memory(_MOST_PATHS)
+        self._unknown = PaceTable()
+
+    def __call__(self, exchange: Exchange) -> None:
+        """Answer; see `kirsch.http.exchange.Gateway`."""
+        head = exchange.head
+        place: _Place | None = head.derived.get(self._key)
+        if place is None or place.generation != self.tree.generation:
+            place = head.derived[self._key] = self._find(head)
+        app = place.app
+        if isinstance(app, Application):
+            before = exchange.pace
+            app.respond(exchange, place.path)
+            if exchange.pace is not before and exchange.pace is not None:
+                self._learn(head, exchange.pace)
+        elif app is not None:
+            app(exchange)
+        elif head.path == "*" and head.method == "OPTIONS":
+            # RFC 9110 9.3.7: a ping of the server as a whole.
+            exchange.status = "204 No Content"
+            exchange.fields = [("Allow", "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS")]
+        else:
+            self.tree.answer_nowhere(exchange, place.path)
+
+    def pace(self, head: RequestHead) -> Pace:
+        """Return the pace of the plan that answered such a request last; else one by the shape of its path."""
+        found: Pace | None = head.derived.get("pace")
+        if found is None:
+            found = self._paces.get((head.method, head.path))
+            if found is None:
+                return self._unknown.get(head.method, head.path)
+            head.derived["pace"] = found
+        return found
+
+    def _learn(self, head: RequestHead, pace: Pace) -> None:
+        head.derived["pace"] = pace
+        self._paces.put((head.method, head.path), pace)
+
+    def _find(self, head: RequestHead) -> _Place:
+        """Return where a head leads, from memory if another one had the same path."""
+        place = self._places.get(head.path)
+        if place is None or place.generation != self.tree.generation:
+            place = self._place(head)
+            self._places.put(head.path, place)
+        return place
+
+    def _place(self, head: RequestHead) -> _Place:
+        tree = self.tree
+        generation = tree.generation
+        decoded = "/" + "/".join(decode_segments(head.path)) if head.path != "*" else "*"
+        script_name = tree.script_name(decoded) if decoded != "*" else None
+        if script_name is None:
+            return _Place(generation, None, Path("", head.path if head.path.startswith("/") else ""))
+        rest = _below(head.path, script_name.count("/"))
+        program = tree[script_name]
+        if not isinstance(program, Application):
+            program = self._graft(script_name, program)
+        return _Place(generation, program, Path(script_name, rest))
+
+    def _graft(self, script_name: str, program: Any) -> Callable[[Exchange], None]:
+        """Return the gateway of a grafted program; the same one for as long as it is mounted."""
+        kept = self._grafts.get(script_name)
+        if kept is not None and kept[0] is program:
+            return kept[1]
+        if self._wsgi is None:
+            raise TypeError(
+                f"a WSGI program is grafted at {script_name or '/'!r}, but this gateway was made without a WSGI gateway; "
+                "pass kirsch.server.WSGIGateway as wsgi="
+            )
+        made = self._wsgi(program, script_name=script_name)
+        self._grafts[script_name] = (program, made)
+        return made
+
+
+def _below(path: str, count: int) -> str:
+    """Return an encoded path without its first `count` segments, empty ones passed over."""
+    rest = path
+    for _ in range(count):
+        rest = rest.lstrip("/")
+        cut = rest.find("/")
+        rest = "" if cut < 0 else rest[cut:]
+    return rest
