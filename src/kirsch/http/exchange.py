@@ -177,11 +177,13 @@ class Exchange:
 class Gateway(Protocol):
     """What the server serves: turns an exchange into an answer. Called from many threads at once."""
 
-    exchange_type: type[Exchange]
-    """The class the server makes for each request: `Exchange`, or a subclass with the same constructor."""
+    @property
+    def exchange_type(self) -> type[Exchange]:
+        """The class the server makes for each request: `Exchange`, or a subclass with the same constructor."""
 
-    def __call__(self, exchange: Exchange) -> None:
-        """Answer: set `status`, `fields` and `content` of `exchange`. An exception becomes a plain 500."""
+    def __call__(self, exchange: Any) -> None:
+        """Answer `exchange`, one of `exchange_type`: set `status`, `fields` and `content`. An exception becomes a
+        plain 500."""
 
     def pace(self, head: RequestHead) -> Pace:
         """Return the record of the kind of request `head` is. Runs on the leader: no user code, no I/O, no

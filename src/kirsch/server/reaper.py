@@ -174,6 +174,9 @@ class Reaper:
             return
         loop.acceptor.close()
         loop.draining = True
+        for connection in loop.connections.values():
+            # Those that wait for a handler's answer: it shall say that it is the last one.
+            connection.closing = connection.closing or connection.busy
         self._drain_begin = loop.now
         self.due = loop.now
 
