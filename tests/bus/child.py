@@ -17,6 +17,9 @@ PRELUDE = """
 import itertools, os, signal, sys, threading
 from kirsch.bus import Engine, SignalHandler, State
 
+# Shells start background jobs, this suite perhaps among them, with SIGINT ignored.
+signal.signal(signal.SIGINT, signal.default_int_handler)
+
 def say(text):
     os.write(1, (str(text) + "\\n").encode())
 

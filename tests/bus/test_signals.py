@@ -137,7 +137,7 @@ def test_sigquit_shows_the_stacks_while_a_stop_listener_hangs() -> None:
         child.signal(signal.SIGTERM)
         child.expect("stopping")
         child.signal(signal.SIGQUIT)
-        child.expect("in hear")
+        child.expect("in <lambda>")
         child.tell()
         assert child.status() == 0
 
