@@ -1,4 +1,4 @@
-"""What the tests of the server share: a real server on a port of the system's choice, and raw sockets to it."""
+"""What the tests of the server share: a real server on a port of the system's choice, and raw sockets."""
 
 from __future__ import annotations
 

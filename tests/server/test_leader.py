@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import socket
 import threading
+import time
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -37,24 +39,25 @@ class Gateway:
         exchange.content = self.handle(exchange)
 
 
+class Curtain(Exception):  # noqa: N818  no error: the end of what the test has laid out
+    """Leaves a loop that would wait."""
+
+
 class Script:
-    """A poller that reports what the test lays into `batches`."""
+    """A poller that reports what the test lays into `batches`, and then lets the curtain fall."""
 
     edge = True
 
     def __init__(self) -> None:
         self.batches: list[list[tuple[int, int]]] = []
         self.waits: list[float | None] = []
-        self.after: Callable[[], None] | None = None
         self.poll: Callable[[float | None], list[tuple[int, int]]] = self._poll
 
     def _poll(self, timeout: float | None) -> list[tuple[int, int]]:
         self.waits.append(timeout)
         if self.batches:
             return self.batches.pop(0)
-        if self.after is not None:
-            self.after()
-        return []
+        raise Curtain
 
     def register(self, descriptor: int, *, listener: bool = False) -> None:
         pass
@@ -88,7 +91,6 @@ class Stage:
         )
         self.appointed: list[str] = []
         self.loop._appoint = self._appoint  # type: ignore[method-assign]
-        self.poller.after = self.loop.stop
         self.clients: list[socket.socket] = []
 
     def _appoint(self, target: Callable[[], None], role: str) -> None:
@@ -103,6 +105,10 @@ class Stage:
         self.loop.connections[connection.descriptor] = connection
         self.clients.append(client)
         return connection
+
+    def play(self) -> None:
+        with contextlib.suppress(Curtain):
+            self.loop.run()
 
     def batch(self, *connections: Connection) -> None:
         self.poller.batches.append([(each.descriptor, 5) for each in connections])
@@ -128,7 +134,7 @@ def test_an_unknown_kind_of_request_goes_to_the_pool(stage: Stage) -> None:
     connection = stage.connect()
     stage.batch(connection)
 
-    stage.loop.run()
+    stage.play()
 
     assert [each for each, _ in stage.pooled] == [connection]
     assert connection.busy
@@ -145,7 +151,7 @@ def test_a_short_kind_of_request_is_answered_by_the_leader_itself(stage: Stage) 
     stage.gateway.handle = handle
     stage.batch(stage.connect())
 
-    stage.loop.run()
+    stage.play()
 
     assert ran_in == [threading.current_thread().name]
     assert stage.pooled == []
@@ -157,7 +163,7 @@ def test_nothing_runs_on_the_leader_when_the_setting_says_so(stage: Stage) -> No
     stage.loop.inline = False
     stage.batch(stage.connect())
 
-    stage.loop.run()
+    stage.play()
 
     assert len(stage.pooled) == 1
 
@@ -173,7 +179,7 @@ def test_the_baton_lies_there_only_while_a_handler_runs(stage: Stage) -> None:
     stage.gateway.handle = handle
     stage.batch(stage.connect())
 
-    stage.loop.run()
+    stage.play()
 
     assert [len(each) for each in lying] == [1]
     assert stage.loop._baton == []
@@ -189,14 +195,14 @@ def test_a_deputy_takes_the_lead_and_the_rest_of_the_batch_from_a_caught_leader(
             # Here the deputy looks twice, and leads: the other connection of the batch is served by it.
             assert stage.loop.take_lead(exchange)
             stage.gateway.kind.short = True
-            stage.loop.run()
+            stage.play()
             answered_meanwhile.append(stage.clients[1].recv(9999))
         return b"ok"
 
     stage.gateway.handle = handle
     stage.batch(caught, waiting)
 
-    stage.loop.run()
+    stage.play()
 
     assert answered_meanwhile[0].endswith(b"ok")
     assert stage.clients[0].recv(9999).endswith(b"ok")
@@ -217,11 +223,11 @@ def test_a_leader_that_lost_the_lead_gives_its_connection_back_and_ends(stage: S
     stage.gateway.handle = handle
     stage.batch(caught)
 
-    stage.loop.run()
+    stage.play()
 
     assert states == [(True, HANDLER)]
     assert (caught.busy, caught.state) == (False, IDLE)
-    assert not stage.loop.drained.is_set()
+    assert len(stage.poller.waits) == 1
 
 
 def test_a_fall_takes_the_kind_of_request_off_the_leader(stage: Stage) -> None:
@@ -234,7 +240,7 @@ def test_a_fall_takes_the_kind_of_request_off_the_leader(stage: Stage) -> None:
     stage.gateway.handle = handle
     stage.batch(stage.connect())
 
-    stage.loop.run()
+    stage.play()
 
     assert not stage.gateway.kind.short
 
@@ -250,19 +256,16 @@ def test_the_lead_cannot_be_taken_from_a_leader_that_is_done(stage: Stage) -> No
 def test_what_comes_while_another_thread_owns_the_connection_is_served_after(stage: Stage) -> None:
     connection = stage.connect()
     stage.batch(connection)
-    stage.poller.batches.append([])
-    stage.loop.run()
-    stage.loop._stopped = False
+    stage.play()
     stage.clients[0].sendall(GET)
     stage.batch(connection)
-    stage.loop.run()
+    stage.play()
     assert connection.missed
 
     owner, exchange = stage.pooled.pop()
     owner.answer(exchange)
     owner.release()
-    stage.loop._stopped = False
-    stage.loop.run()
+    stage.play()
 
     assert [each for each, _ in stage.pooled] == [connection]
 
@@ -278,7 +281,7 @@ def test_a_defect_of_the_server_costs_the_connection_and_not_the_leader(
     )
     stage.batch(broken, good)
 
-    stage.loop.run()
+    stage.play()
 
     assert stage.log.seen("error of its own")
     assert broken.state == CLOSED
@@ -290,30 +293,40 @@ def test_a_task_that_fails_does_not_end_the_leader(stage: Stage) -> None:
     stage.loop.call(lambda: 1 // 0)  # type: ignore[arg-type, return-value]
     stage.loop.call(lambda: done.append(1))
 
-    stage.loop.run()
+    stage.play()
 
     assert done == [1]
     assert stage.log.seen("error of its own")
 
 
 def test_an_idle_loop_waits_without_an_end(stage: Stage) -> None:
-    stage.loop.run()
+    stage.play()
 
     assert stage.poller.waits == [None]
 
 
 def test_a_loop_with_something_to_do_does_not_wait(stage: Stage) -> None:
-    stage.loop.call(lambda: stage.loop.call(stage.loop.stop))
+    stage.loop.call(lambda: stage.loop.call(lambda: None))
 
-    stage.loop.run()
+    stage.play()
 
     assert stage.poller.waits == [0.0]
+
+
+def test_a_stopped_loop_closes_what_it_has_and_says_so(stage: Stage) -> None:
+    connection = stage.connect(b"")
+    stage.loop.call(stage.loop.stop)
+
+    stage.play()
+
+    assert stage.loop.drained.is_set()
+    assert connection.state == CLOSED
 
 
 def test_the_date_is_brought_up_to_date_by_whoever_asks(
     stage: Stage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("kirsch.server.leader.time.time", lambda: 784111777.9)
+    monkeypatch.setattr(time, "time", lambda: 784111777.9)
 
     assert stage.loop.stamp() == b"Date: Sun, 06 Nov 1994 08:49:37 GMT\r\nServer: Kirsch\r\n"
 
