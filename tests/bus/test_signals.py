@@ -205,7 +205,7 @@ def test_a_program_with_a_loop_of_its_own_has_its_signals_published_by_another_t
         child.expect("Bus graceful")
         child.signal(signal.SIGTERM)
         assert child.status() == 0
-    assert "Kirsch signal publisher" in child.lines
+    assert "Kirsch SIGTERM publisher" in child.lines
     assert "block has returned" in child.lines
 
 
@@ -507,9 +507,9 @@ class Endings:
         bus.subscribe("SIGINT", self.handler.terminate)
 
     def close(self) -> None:
-        assert self.handler._publisher is not None
-        self.handler._queue.put(None)
-        self.handler._publisher.join(10)
+        publisher = self.handler._publishers[signal.SIGINT]
+        publisher.due.put(False)  # noqa: FBT003  what a queue takes
+        publisher.join(10)
 
 
 def test_stacks_are_logged_as_a_warning(bus: Engine) -> None:
@@ -599,6 +599,15 @@ class Terminal:
         return True
 
 
+def test_a_listener_that_hangs_keeps_no_other_signal_waiting(bus: Engine) -> None:
+    started, done, other = threading.Event(), threading.Event(), threading.Event()
+    bus.signal_handler.set_handler("SIGUSR1", lambda: started.set() or done.wait(10))
+    bus.signal_handler.set_handler("SIGUSR2", other.set)
+    raise_and_wait(signal.SIGUSR1, started)
+    raise_and_wait(signal.SIGUSR2, other)
+    done.set()
+
+
 def test_a_slow_listener_does_not_keep_unsubscribe_waiting_for_ever(
     bus: Engine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -611,7 +620,7 @@ def test_a_slow_listener_does_not_keep_unsubscribe_waiting_for_ever(
 
     bus.signal_handler.set_handler("SIGUSR2", slow)
     raise_and_wait(signal.SIGUSR2, started)
-    publisher: Any = bus.signal_handler._publisher
+    publisher: Any = bus.signal_handler._publishers[signal.SIGUSR2]
     bus.signals.unsubscribe()
     assert publisher.is_alive()
     bus.signal_handler.set_handler("SIGUSR2", ended.set)

@@ -21,7 +21,7 @@ import traceback as tracebacks
 import warnings
 from typing import TYPE_CHECKING, Any
 
-from kirsch.bus.channels import ChannelFailures, Channels
+from kirsch.bus.channels import ChannelFailures, Channels, last_resort
 from kirsch.bus.joining import join_foreground
 from kirsch.bus.reexec import Reexec
 from kirsch.bus.states import State, allowed
@@ -164,11 +164,11 @@ class Bus(Channels):
         if traceback:
             msg = f"{msg}\n{tracebacks.format_exc()}"
         if level >= WARNING and not self._listeners.get("log"):
-            _last_resort(msg)
+            last_resort(msg)
         try:
             self.publish("log", msg, level)
         except ChannelFailures as failures:
-            _last_resort("".join(tracebacks.format_exception(failures)))
+            last_resort("".join(tracebacks.format_exception(failures)))
 
     # -- life cycle ------------------------------------------------------------------------------------------
 
@@ -598,9 +598,3 @@ _STEPS: Mapping[_Order, Callable[[Bus], None]] = {
     _Order.STOP: Bus._do_stop,  # noqa: SLF001  the same
     _Order.EXIT: Bus._do_exit,  # noqa: SLF001  the same
 }
-
-
-def _last_resort(text: str) -> None:
-    """Write to standard error what no log listener takes, as `logging` does; there may be none."""
-    with contextlib.suppress(AttributeError, OSError, ValueError):
-        sys.stderr.write(text.rstrip("\n") + "\n")

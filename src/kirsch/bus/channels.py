@@ -7,6 +7,8 @@ alone.
 
 from __future__ import annotations
 
+import contextlib
+import sys
 import threading
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar, overload
 
@@ -14,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
     from typing import Self
 
-__all__ = ["DEFAULT_PRIORITY", "ChannelFailures", "Channels", "Listener"]
+__all__ = ["DEFAULT_PRIORITY", "ChannelFailures", "Channels", "Listener", "last_resort"]
 
 DEFAULT_PRIORITY = 50
 """Priority of a listener that names none, as in CherryPy. Others in use: 65 daemonising, 70 pid files and
@@ -164,3 +166,9 @@ class Channels:
 
     def listener_failed(self, channel: str, callback: Callable[..., Any]) -> None:
         """Take note of the error that is being handled; does nothing here."""
+
+
+def last_resort(text: str) -> None:
+    """Write to standard error what no log listener takes, as `logging` does; there may be none."""
+    with contextlib.suppress(AttributeError, OSError, ValueError):
+        sys.stderr.write(text.rstrip("\n") + "\n")

@@ -4,9 +4,10 @@ The path of a signal: the C-level handler of the interpreter writes its number t
 (`signal.set_wakeup_fd`); the Python-level handler does nothing, so no interrupted bytecode ever runs our
 code. A standing daemon thread, the reader, takes the number and has the channel named after the signal
 published by the thread that sleeps in `bus.block()`, normally the main thread. When no thread sleeps there
-(the program has a loop of its own, or the blocking thread is busy with an earlier signal) a second daemon
-thread publishes, so a signal is never lost and never waits for a hanging listener. The reader runs none of
-the listeners itself: it stays free to notice the second Ctrl-C even when the main thread is stuck in C code.
+(the program has a loop of its own, or the blocking thread is busy with an earlier signal) a daemon thread of
+that signal publishes, so no signal is lost and none waits for the hanging listener of another. The reader
+runs none of the listeners itself: it stays free to notice the second Ctrl-C even when the main thread is
+stuck in C code.
 
 A program with a loop of its own should end it when `bus.state` is EXITING (or sleep in `bus.wait`): a signal
 makes the bus exit, it does not interrupt the loop.
@@ -56,7 +57,7 @@ for ever.
 _UNCATCHABLE = frozenset({"SIGKILL", "SIGSTOP"})
 
 _JOIN = 1.0
-"""Seconds `unsubscribe` waits for each of the two threads. The reader ends at once; the other may be inside a
+"""Seconds `unsubscribe` waits for each of its threads. The reader ends at once; the others may be inside a
 listener.
 """
 
@@ -128,9 +129,8 @@ class SignalHandler:
         """What `set_handler` has replaced in `handlers`, latest last."""
         self._wakeup: Wakeup | None = None
         self._reader: threading.Thread | None = None
-        # The reader starts the publisher when it is first needed and feeds it; None ends it.
-        self._queue: queue.SimpleQueue[int | None] = queue.SimpleQueue()
-        self._publisher: threading.Thread | None = None
+        self._publishers: dict[int, _Publisher] = {}
+        """Threads that publish outside `block`, by signal. Owned by the reader, after its end by the main thread."""
         self._ending_since: float | None = None
         """When the first ending signal came. Set by the reader, cleared when the bus starts."""
         self._ended_early = False
@@ -332,25 +332,25 @@ class SignalHandler:
         self._wakeup.set()
         self._reader.join(_JOIN)
         self._wakeup.close()
-        if self._publisher is not None:
-            self._queue.put(None)
-            self._publisher.join(_JOIN)
-            # One that is inside a listener still ends later, by the None in its own queue.
-            self._queue = queue.SimpleQueue()
-        self._wakeup = self._reader = self._publisher = None
+        for publisher in self._publishers.values():
+            publisher.due.put(False)  # noqa: FBT003  what a queue takes
+        for publisher in self._publishers.values():
+            publisher.join(_JOIN)
+        self._publishers = {}
+        self._wakeup = self._reader = None
 
     def _forked(self) -> None:
         """In a forked child: neither thread exists here, and the wake-up would wake the parent.
 
         Takes no lock, because a thread that is gone may hold it: our listeners stay on the bus, where nothing
-            publishes.
+        publishes.
         """
         for number in tuple(self._taken):
             self._restore(number)
         if self._wakeup is not None:
             self._wakeup.close()
-        self._queue = queue.SimpleQueue()
-        self._wakeup = self._reader = self._publisher = None
+        self._publishers = {}
+        self._wakeup = self._reader = None
 
     def _before_start(self) -> None:
         """Refuse a start that a signal to end has forestalled; listens on `start`, first of all."""
@@ -385,12 +385,11 @@ class SignalHandler:
                 return
         if self.bus.post(functools.partial(self._deliver, number)):
             return
-        if self._publisher is None:
-            self._publisher = threading.Thread(
-                target=self._publish, args=(self._queue,), name="Kirsch signal publisher", daemon=True
-            )
-            self._publisher.start()
-        self._queue.put(number)
+        publisher = self._publishers.get(number)
+        if publisher is None:
+            publisher = self._publishers[number] = _Publisher(self, number)
+            publisher.start()
+        publisher.due.put(True)  # noqa: FBT003  what a queue takes
 
     def _end_now(self, number: int, name: str) -> None:
         """End the process: somebody asked twice. Past the log, which may be what hangs."""
@@ -399,7 +398,7 @@ class SignalHandler:
             os.write(2, f"{name} again: ending at once with status {status}\n".encode())
         self._end(status)
 
-    # -- by the thread in block(), or by the publisher -------------------------------------------------------
+    # -- by the thread in block(), or by a publisher ---------------------------------------------------------
 
     def _deliver(self, number: int) -> None:
         name = self.signals[number]
@@ -407,17 +406,29 @@ class SignalHandler:
         with contextlib.suppress(ChannelFailures):  # logged one by one; the program goes on
             self.bus.publish(name)
 
-    def _publish(self, numbers: queue.SimpleQueue[int | None]) -> None:
-        while (number := numbers.get()) is not None:
+
+class _Publisher(threading.Thread):
+    """Publishes one signal, as often as it comes, until it finds False in its queue.
+
+    One whose listener hangs ends when that returns: the queue is its own, and nobody waits for it long.
+    """
+
+    def __init__(self, handler: SignalHandler, number: int) -> None:
+        super().__init__(name=f"Kirsch {handler.signals[number]} publisher", daemon=True)
+        self.due: queue.SimpleQueue[bool] = queue.SimpleQueue()
+        self._handler = handler
+        self._number = number
+
+    def run(self) -> None:
+        bus = self._handler.bus
+        while self.due.get():
             try:
-                self._deliver(number)
+                self._handler._deliver(self._number)  # noqa: SLF001  half of the handler, on a thread of its own
             except SystemExit as leaving:
-                self.bus.exit(leaving.code if isinstance(leaving.code, int) else int(bool(leaving.code)))
-            except BaseException:  # noqa: BLE001  the thread's top: what cuts through a publication must not end the thread
-                self.bus.log(
-                    f"A listener of {self.signals[number]} was cut short", level=WARNING, traceback=True
-                )
-                self.bus.exit(EX_SOFTWARE)
+                bus.exit(leaving.code if isinstance(leaving.code, int) else int(bool(leaving.code)))
+            except BaseException:  # noqa: BLE001  the thread's top: what cuts through must not end the thread
+                bus.log(f"{self.name}: a listener was cut short", level=WARNING, traceback=True)
+                bus.exit(EX_SOFTWARE)
 
 
 class Signals:
