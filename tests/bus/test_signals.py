@@ -601,7 +601,12 @@ class Terminal:
 
 def test_a_listener_that_hangs_keeps_no_other_signal_waiting(bus: Engine) -> None:
     started, done, other = threading.Event(), threading.Event(), threading.Event()
-    bus.signal_handler.set_handler("SIGUSR1", lambda: started.set() or done.wait(10))
+
+    def hang() -> None:
+        started.set()
+        done.wait(10)
+
+    bus.signal_handler.set_handler("SIGUSR1", hang)
     bus.signal_handler.set_handler("SIGUSR2", other.set)
     raise_and_wait(signal.SIGUSR1, started)
     raise_and_wait(signal.SIGUSR2, other)

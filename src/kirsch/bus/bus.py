@@ -14,7 +14,6 @@ import atexit
 import contextlib
 import enum
 import os
-import sys
 import threading
 import time
 import traceback as tracebacks

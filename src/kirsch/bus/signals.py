@@ -130,7 +130,7 @@ class SignalHandler:
         self._wakeup: Wakeup | None = None
         self._reader: threading.Thread | None = None
         self._publishers: dict[int, _Publisher] = {}
-        """Threads that publish outside `block`, by signal. Owned by the reader, after its end by the main thread."""
+        """Threads that publish outside `block`, by signal. Owned by the reader, then by the main thread."""
         self._ending_since: float | None = None
         """When the first ending signal came. Set by the reader, cleared when the bus starts."""
         self._ended_early = False
