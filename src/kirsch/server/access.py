@@ -1,7 +1,7 @@
 """The access log: one line per answer, in a format operators' tools read.
 
-No control character reaches a line raw, so a request cannot forge another (OWASP ASVS 16.4.1). Lines are collected and written by
-the leader before it waits, or by the pool where a write may block.
+No control character reaches a line raw, so a request cannot forge another (OWASP ASVS 16.4.1). Lines are
+collected and written by the leader before it waits, or by the pool where a write may block.
 """
 
 from __future__ import annotations
@@ -23,22 +23,33 @@ if TYPE_CHECKING:
 
 __all__ = ["FORMATS", "AccessLog", "escape"]
 
-_UNSAFE = re.compile(r'[\x00-\x1f\x7f-\xff"\\]')
+_UNSAFE = re.compile(r"[^ !#-\[\]-~]")
 _MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 _MOST_WAITING = 100_000
 """Lines kept while the file takes none; more are dropped and counted, since serving comes first."""
 
 
 def escape(text: str) -> str:
-    r"""Return `text` with quotes, backslashes and everything outside printable ASCII as `\xNN`."""
-    return _UNSAFE.sub(lambda match: f"\\x{ord(match[0]):02x}", text)
+    r"""Return `text` in printable ASCII without quotes and backslashes.
+
+    All else stands as `\xNN`, `\uNNNN` or `\UNNNNNNNN`.
+    """
+    return _UNSAFE.sub(_escaped, text)
+
+
+def _escaped(match: re.Match[str]) -> str:
+    code = ord(match[0])
+    if code <= 0xFF:  # noqa: PLR2004  the last code of latin-1
+        return f"\\x{code:02x}"
+    return f"\\u{code:04x}" if code <= 0xFFFF else f"\\U{code:08x}"  # noqa: PLR2004  the last of four digits
 
 
 def _common(connection: Connection, exchange: Exchange, when: str) -> str:
     head = exchange.head
     peer = connection.peer[0] or "-"
     line = escape(f"{head.method} {head.target} HTTP/1.{head.minor}")
-    return f'{peer} - - [{when}] "{line}" {exchange.status[:3]} {connection.sent}'
+    # No status: the client went away before the program had named one.
+    return f'{peer} - - [{when}] "{line}" {exchange.status[:3] or "-"} {connection.sent}'
 
 
 def _combined(connection: Connection, exchange: Exchange, when: str) -> str:
@@ -57,7 +68,7 @@ def _json(connection: Connection, exchange: Exchange, when: str) -> str:
             "method": head.method,
             "target": head.target,
             "protocol": f"HTTP/1.{head.minor}",
-            "status": int(exchange.status[:3]),
+            "status": int(exchange.status[:3]) if exchange.status else None,
             "bytes": connection.sent,
             "duration_us": (monotonic_ns() - connection.active) // 1000,
             "host": head.host,
@@ -72,13 +83,15 @@ FORMATS: dict[str, Callable[[Connection, Exchange, str], str]] = {
     "combined": _combined,
     "json": _json,
 }
-"""Formats by the names that `server.access_log` takes: NCSA common, Apache's combined, one JSON object per line."""
+"""Formats by the names that `server.access_log` takes: NCSA common, Apache's combined, one JSON object per
+line."""
 
 
 class AccessLog:
     """Writes a line for every answer.
 
-    `_lines` is appended to by any thread; `_lock` is held while lines are written, so that they never mix.
+    `_lines` is appended to by any thread; whoever holds `_lock` takes from its begin and writes, so that
+    lines never mix. Nobody waits for that lock: a stream that blocks holds one thread, not all of them.
 
     Parameters:
         form: a name in `FORMATS`.
@@ -104,7 +117,9 @@ class AccessLog:
         if len(self._lines) >= _MOST_WAITING:
             self.dropped += 1
             return
-        self._lines.append(self._format(connection, exchange, self._time()))
+        # Made before the list is touched, which may be emptied meanwhile.
+        line = self._format(connection, exchange, self._time())
+        self._lines.append(line)
 
     def _time(self) -> str:
         second = int(self._clock())
@@ -114,7 +129,9 @@ class AccessLog:
             if self._iso:
                 text = time.strftime("%Y-%m-%dT%H:%M:%SZ", utc)
             else:
-                text = f"{utc.tm_mday:02d}/{_MONTHS[utc.tm_mon - 1]}/{utc.tm_year}:{time.strftime('%H:%M:%S', utc)} +0000"
+                # By hand, since %b would be in the language of the locale.
+                day = f"{utc.tm_mday:02d}/{_MONTHS[utc.tm_mon - 1]}/{utc.tm_year}"
+                text = f"{day}:{time.strftime('%H:%M:%S', utc)} +0000"
             when = self._when = (second, text)
         return when[1]
 
@@ -124,17 +141,26 @@ class AccessLog:
         return bool(self._lines)
 
     def flush(self) -> None:
-        """Write what is there. An error of the stream costs the lines, never the server."""
-        with self._lock:
-            lines, self._lines = self._lines, []
-            if not lines:
-                return
-            lines.append("")
+        """Write what is there, unless another thread is at it. An error of the stream costs its lines."""
+        # Looked at again after the lock is free: whoever found it held a moment before left its lines to us.
+        while self._lines and self._lock.acquire(blocking=False):
             try:
-                self._stream.write("\n".join(lines))
-                self._stream.flush()
-            except (OSError, ValueError):
-                self.dropped += len(lines) - 1
+                self._write()
+            finally:
+                self._lock.release()
+
+    def _write(self) -> None:
+        count = len(self._lines)
+        lines = self._lines[:count]
+        del self._lines[:count]
+        if not lines:
+            return
+        lines.append("")
+        try:
+            self._stream.write("\n".join(lines))
+            self._stream.flush()
+        except (OSError, ValueError):
+            self.dropped += count
 
 
 def _is_regular(stream: IO[str]) -> bool:

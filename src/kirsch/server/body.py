@@ -1,14 +1,16 @@
 """Request bodies: bytes in, a complete readable body out. No socket.
 
-Each receiver is fed what the connection reads and says when its body is over and what of the input lies behind it. A
-body is handed to the program only when it is whole, so one that is cut short can never look like a shorter one.
+Each receiver is fed what the connection reads and says when its body is over and what of the input lies
+behind it. A body is handed to the program only when it is whole, so one that is cut short can never look like
+a shorter one.
 
-A chunked body is decoded here and not by the parser of heads: the end of the body must be known to the byte, since what
-follows is the next request, and extensions and trailers must be counted.
+A chunked body is decoded here and not by the parser of heads: the end of the body must be known to the byte,
+since what follows is the next request, and extensions and trailers must be counted.
 """
 
 from __future__ import annotations
 
+import contextlib
 import re
 import tempfile
 from io import BytesIO
@@ -17,6 +19,9 @@ from typing import BinaryIO, NamedTuple, Protocol, cast
 from kirsch.server.errors import RequestError
 
 __all__ = ["BodyLimits", "ChunkedBody", "LengthBody", "Receiver", "receiver"]
+
+
+_NO_ROOM = "The server has no room for the body of the request now. Try again later."
 
 
 class BodyLimits(NamedTuple):
@@ -41,13 +46,15 @@ class Receiver(Protocol):
     """Bytes of data so far."""
 
     def feed(self, data: bytes) -> bytes | None:
-        """Take the next bytes of the connection; return what lies behind the body, or None while it is not over.
+        """Take the next bytes of the connection.
 
-        Raises RequestError when the body is malformed or too large.
+        Return what lies behind the body, or None while it is not over.
+
+        Raises RequestError when the body is malformed or too large, or the disk is full.
         """
 
     def finish(self) -> BinaryIO:
-        """Return the body, positioned at its start."""
+        """Return the body, positioned at its start; it is the caller's from then on."""
 
     def close(self) -> None:
         """Give the body up; releases its file."""
@@ -66,20 +73,31 @@ class _Spool:
 
     def write(self, data: bytes) -> None:
         self.received += len(data)
-        if self._in_memory and self.received > self._limit:
-            # Unbuffered: what the leader writes goes to the page cache in one call, and a reader sees it at once.
-            spilled = cast("BinaryIO", tempfile.TemporaryFile(prefix="kirsch-body-"))  # noqa: SIM115  closed by finish's taker
-            spilled.write(cast("BytesIO", self._file).getbuffer())
-            self._file = spilled
-            self._in_memory = False
-        self._file.write(data)
+        try:
+            if self._in_memory and self.received > self._limit:
+                memory = cast("BytesIO", self._file)
+                # Closed by `close`, or by whoever takes it from `finish`.
+                self._file = cast("BinaryIO", tempfile.TemporaryFile(prefix="kirsch-body-"))  # noqa: SIM115
+                self._in_memory = False
+                self._file.write(memory.getbuffer())
+            self._file.write(data)
+        except OSError:
+            raise RequestError(503, _NO_ROOM, "no_room") from None
+
+    def rewind(self) -> None:
+        try:
+            # A file writes what it still buffers here.
+            self._file.seek(0)
+        except OSError:
+            raise RequestError(503, _NO_ROOM, "no_room") from None
 
     def finish(self) -> BinaryIO:
-        self._file.seek(0)
         return self._file
 
     def close(self) -> None:
-        self._file.close()
+        # A file that cannot write what it buffers says so here once more, and is closed all the same.
+        with contextlib.suppress(OSError):
+            self._file.close()
 
 
 class LengthBody:
@@ -110,6 +128,7 @@ class LengthBody:
             return None
         self._left = 0
         self._spool.write(data[:left])
+        self._spool.rewind()
         return data[left:]
 
     def finish(self) -> BinaryIO:
@@ -124,30 +143,36 @@ class LengthBody:
 # RFC 9112 section 7.1:   chunk          = chunk-size [ chunk-ext ] CRLF chunk-data CRLF
 #                         chunk-size     = 1*HEXDIG
 #                         chunk-ext      = *( BWS ";" BWS chunk-ext-name [ BWS "=" BWS chunk-ext-val ] )
-# (erratum 7633 for the line end). White space before ";" is bad, and refused: nothing current sends it.
-# Sixteen hexadecimal digits are 64 bits; more are refused, leading zeros or not.
+# (erratum 7633 for the line end). RFC 9110 section 5.6.3 has a recipient take BWS, bad white space, where the
+# grammar has it; nowhere else, so a size followed by spaces alone is refused. Sixteen hexadecimal digits are
+# 64 bits; more are refused, leading zeros or not. Linear: alternatives differ in their first byte, and only
+# single classes are possessive (before 3.11.5 possessive groups could match wrongly, CPython gh-106052).
 _TOKEN = rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]++"
-_QUOTED = rb'"(?:[\t \x21\x23-\x5b\x5d-\x7e\x80-\xff]|\\[\t \x21-\x7e\x80-\xff])*+"'
-_CHUNK_LINE = re.compile(rb"([0-9A-Fa-f]{1,16}+)(?:;" + _TOKEN + rb"(?:=(?:" + _TOKEN + rb"|" + _QUOTED + rb"))?+)*+\r\n")
+_QUOTED = rb'"(?:[\t \x21\x23-\x5b\x5d-\x7e\x80-\xff]++|\\[\t \x21-\x7e\x80-\xff])*"'
+_BWS = rb"[\t ]*+"
+_EXTENSION = rb"%b;%b%b(?:%b=%b(?:%b|%b))?" % (_BWS, _BWS, _TOKEN, _BWS, _BWS, _TOKEN, _QUOTED)
+_CHUNK_LINE = re.compile(rb"([0-9A-Fa-f]{1,16}+)(?:%b)*\r\n" % _EXTENSION)
 
 # RFC 9110 section 5.5 and 5.1; the same rules as in a head.
-_TRAILER_LINE = re.compile(rb"(" + _TOKEN + rb"):[\t \x21-\x7e\x80-\xff]*+\r\n")
+_TRAILER_LINE = re.compile(rb"(%b):[\t \x21-\x7e\x80-\xff]*+\r\n" % _TOKEN)
 
 # RFC 9110 section 6.5.1: no trailer may carry what frames, routes, authenticates or describes the content.
 _FORBIDDEN_TRAILERS = frozenset(
-    b"transfer-encoding content-length host trailer te connection upgrade expect range cache-control max-forwards "
-    b"authorization proxy-authorization cookie set-cookie content-encoding content-type content-range".split()
+    b"transfer-encoding content-length host trailer te connection upgrade expect range cache-control "
+    b"max-forwards authorization proxy-authorization cookie set-cookie content-encoding content-type "
+    b"content-range".split()
 )
 
 _FAIR = 16
-"""Bytes of framing every chunk may have for nothing, as Go counts it: a short size, a short extension, two line ends."""
+"""Bytes of framing every chunk may have for nothing, as Go counts it: a short size, a short extension, two
+line ends."""
 
 _SIZE, _AFTER_DATA, _TRAILER = range(3)
 """Which line comes next: a chunk's size, the line end behind its data, or a trailer field."""
 
 # What an unfinished line may look like; a CR can only be its last byte.
-_SIZE_START = re.compile(rb"[0-9A-Fa-f]{1,16}+(?:;[\t \x21-\x7e\x80-\xff]*+)?+\r?\Z")
-_TRAILER_START = re.compile(rb"(?:" + _TOKEN + rb"(?::[\t \x21-\x7e\x80-\xff]*+)?+)?+\r?\Z")
+_SIZE_START = re.compile(rb"[0-9A-Fa-f]{1,16}+%b(?:;[\t \x21-\x7e\x80-\xff]*+)?\r?\Z" % _BWS)
+_TRAILER_START = re.compile(rb"(?:%b(?::[\t \x21-\x7e\x80-\xff]*+)?)?\r?\Z" % _TOKEN)
 
 _MALFORMED = "The chunked body of the request is malformed."
 
@@ -197,6 +222,7 @@ class ChunkedBody:
             over = self._line(data[position:end])
             position = end
             if over:
+                self._spool.rewind()
                 return data[position:]
 
     def _check_start(self, line: bytes) -> None:
@@ -225,7 +251,9 @@ class ChunkedBody:
             raise RequestError(400, _MALFORMED, "chunk")
         size = int(match[1], 16)
         if self._limits.body and self._spool.received + size > self._limits.body:
-            raise RequestError(413, "The body of the request is larger than this server allows.", "body_too_large")
+            raise RequestError(
+                413, "The body of the request is larger than this server allows.", "body_too_large"
+            )
         self._count(len(line) + 2, _FAIR + 2 * size)
         self._left = size
         self._expected = _AFTER_DATA if size else _TRAILER

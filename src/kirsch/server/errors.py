@@ -1,10 +1,10 @@
 """Errors of the server, by blame.
 
-    ServerError
-    |-- RequestError      the client's fault: carries the status that answers it; the connection is closed
-    |-- ClientGone        nobody's fault: the client closed, or stopped reading for too long (also a ConnectionError)
-    |-- ApplicationError  the program broke the contract of PEP 3333 or of `Exchange`
-    `-- BindError         the operator's fault: an address that cannot be listened on
+- ServerError
+    - RequestError      the client's fault: carries the status that answers it; the connection is closed
+    - ClientGone        nobody's fault: the client closed, or read nothing for too long (also a
+    ConnectionError) - ApplicationError  the program broke the contract of PEP 3333 or of `Exchange`
+    - BindError         the operator's fault: an address or a certificate that cannot be used
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ class RequestError(ServerError):
         return f"{self.status}: {self.text}"
 
 
-class ClientGone(ServerError, ConnectionError):
+class ClientGone(ServerError, ConnectionError):  # noqa: N818  an event, not a fault
     """The client closed the connection, or read nothing for longer than `server.write_timeout`."""
 
 
@@ -44,4 +44,7 @@ class ApplicationError(ServerError):
 
 
 class BindError(ServerError):
-    """An address that cannot be listened on; the message names it, the cause and what to try."""
+    """An address that cannot be listened on, or a certificate that cannot be used.
+
+    The message names it, the cause and what to try.
+    """

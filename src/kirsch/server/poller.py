@@ -1,15 +1,16 @@
 """Waiting for sockets: epoll, edge-triggered, where there is one; `selectors` elsewhere.
 
-Both say the same: `poll` returns (descriptor, events) pairs, each readiness once. A connection that a pool thread holds may
-be reported; the leader notes that and looks again when it has the connection back, so neither needs to be told to be
-silent meanwhile on Linux. With `selectors`, which go on reporting, the leader calls `pause` and `resume`, which do nothing
-on epoll: a request costs no system call beside its reading and its writing.
+Both say the same: `poll` returns (descriptor, events) pairs, each readiness once. A connection that a pool
+thread holds may be reported; the leader notes that and looks again when it has the connection back, so epoll
+needs not be told to be silent meanwhile. With `selectors`, which go on reporting, the leader calls `pause`
+and `resume`, which do nothing on epoll: a request costs no system call beside its reading and its writing.
 
 Owned by the leader; only `register` and `unregister` of listeners happen elsewhere, before it runs.
 """
 
 from __future__ import annotations
 
+import contextlib
 import select
 import selectors
 import sys
@@ -58,7 +59,8 @@ if sys.platform == "linux":
 
         edge = True
 
-        # RDHUP: the peer shut its sending side; it may come with the last bytes and then is not reported again.
+        # RDHUP: the peer shut its sending side; it may come with the last bytes and then is not reported
+        # again.
         _EVENTS = select.EPOLLIN | select.EPOLLOUT | select.EPOLLRDHUP | select.EPOLLET
 
         def __init__(self) -> None:
@@ -71,10 +73,8 @@ if sys.platform == "linux":
 
         def unregister(self, descriptor: int) -> None:
             """See `Poller.unregister`."""
-            try:
+            with contextlib.suppress(OSError, ValueError):
                 self._epoll.unregister(descriptor)
-            except (OSError, ValueError):
-                return
 
         def pause(self, descriptor: int) -> None:
             """Do nothing: an edge is reported once."""
@@ -100,21 +100,20 @@ class SelectorPoller:
         return [
             (
                 key.fd,
-                (READ if events & selectors.EVENT_READ else 0) | (WRITE if events & selectors.EVENT_WRITE else 0),
+                (READ if events & selectors.EVENT_READ else 0)
+                | (WRITE if events & selectors.EVENT_WRITE else 0),
             )
             for key, events in self._selector.select(timeout)
         ]
 
-    def register(self, descriptor: int, *, listener: bool = False) -> None:  # noqa: ARG002  all are level-triggered here
+    def register(self, descriptor: int, *, listener: bool = False) -> None:  # noqa: ARG002  one shape for both
         """See `Poller.register`."""
         self._selector.register(descriptor, selectors.EVENT_READ)
 
     def unregister(self, descriptor: int) -> None:
         """See `Poller.unregister`."""
-        try:
+        with contextlib.suppress(KeyError, ValueError):
             self._selector.unregister(descriptor)
-        except (KeyError, ValueError):
-            return
 
     def pause(self, descriptor: int) -> None:
         """See `Poller.pause`."""
@@ -137,4 +136,5 @@ def make_poller() -> Poller:
     """Return the best poller of this system."""
     if sys.platform == "linux":
         return EpollPoller()
-    return SelectorPoller()
+    else:  # noqa: RET505  mypy takes what follows a platform check for unreachable
+        return SelectorPoller()

@@ -1,7 +1,8 @@
-"""Response heads: what the gateway set becomes bytes, checked (RFC 9112 sections 4 to 6, PEP 3333). No socket.
+"""Response heads: what the gateway set becomes bytes, checked (RFC 9112 section 4 to 6, PEP 3333). No socket.
 
-Field lines repeat from one response to the next, so each (name, value) pair is checked and encoded once and remembered.
-A remembered line that the framing must know of is a `Special`, so that the loop over the lines tells it by its class.
+Field lines repeat from one response to the next, so each (name, value) pair is checked and encoded once and
+remembered. A remembered line that the framing must know of is a `Special`, so that the loop over the lines
+tells it by its class.
 """
 
 from __future__ import annotations
@@ -14,9 +15,20 @@ from kirsch.server.errors import ApplicationError
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-__all__ = ["FieldLines", "Framing", "Special", "Status", "StatusLines", "error_page", "parse_status"]
+__all__ = [
+    "FieldLines",
+    "Framing",
+    "Heads",
+    "Known",
+    "Special",
+    "Status",
+    "StatusLines",
+    "error_page",
+    "parse_status",
+]
 
-# RFC 9110 section 5.1 and 5.5. Controls but HTAB are refused in values: they split responses, or logs that repeat them.
+# RFC 9110 section 5.1 and 5.5. Controls but HTAB are refused in values: they split responses, or logs that
+# repeat them.
 _NAME = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+\Z")
 _VALUE = re.compile(r"[\t\x20-\x7e\x80-\xff]*\Z")
 
@@ -62,10 +74,12 @@ def parse_status(status: object) -> Status:
     if not isinstance(status, str):
         raise ApplicationError(f"The status must be a str such as '200 OK', not {type(status).__name__}.")
     if not status:
-        raise ApplicationError("The program returned its response without a status: it never called start_response.")
+        raise ApplicationError("The program returned without a status: it never called start_response.")
     match = _STATUS.match(status)
     if match is None:
-        raise ApplicationError(f"The status must be three digits and a reason such as '200 OK', not {status[:40]!r}.")
+        raise ApplicationError(
+            f"The status must be a code and a reason such as '200 OK', not {status[:40]!r}."
+        )
     if match[1].startswith("1"):
         raise ApplicationError(f"The status {match[1]} is interim; a program's answer begins at 200.")
     line = Status(f"HTTP/1.1 {match[1]} {match[2] or ''}\r\n".encode("latin-1"))
@@ -91,6 +105,7 @@ class FieldLines(dict[tuple[str, str], bytes]):
     """Field lines by (name, value). Bounded; shared by all threads: an entry lost to a race is made again.
 
     `lines[pair]` returns the line in bytes; ApplicationError when the pair must not stand in a response.
+    Cookies are not remembered: each is another, and secret.
     """
 
     _MOST = 1024
@@ -99,7 +114,7 @@ class FieldLines(dict[tuple[str, str], bytes]):
 
     def __missing__(self, pair: tuple[str, str]) -> bytes:
         line = _field_line(pair)
-        if len(line) <= self._LONGEST:
+        if len(line) <= self._LONGEST and pair[0].lower() != "set-cookie":
             if len(self) >= self._MOST:
                 self.clear()
             self[pair] = line
@@ -112,7 +127,8 @@ def _field_line(pair: object) -> bytes:
     name, value = pair
     if not isinstance(name, str) or not isinstance(value, str):
         raise ApplicationError(
-            f"Name and value of a response field must be str, not {type(name).__name__} and {type(value).__name__}."
+            "Name and value of a response field must be str, not"
+            f" {type(name).__name__} and {type(value).__name__}."
         )
     if _NAME.match(name) is None:
         raise ApplicationError(f"{name[:40]!r} is no field name: it must be a token (RFC 9110 section 5.1).")
@@ -123,7 +139,9 @@ def _field_line(pair: object) -> bytes:
         )
     lower = name.lower()
     if lower in _HOP_BY_HOP:
-        raise ApplicationError(f"The response field {name} is the server's to set (PEP 3333), not the program's.")
+        raise ApplicationError(
+            f"The response field {name} is the server's to set (PEP 3333), not the program's."
+        )
     line = f"{name}: {value}\r\n".encode("latin-1")
     if lower == "content-length":
         return _special(line, LENGTH, _length(value))
@@ -184,6 +202,35 @@ class Framing:
             self.has_date = True
         else:
             self.has_server = True
+
+
+class Known(bytes):
+    """A response head that was sent before: status line and fields, without Date, Server and Connection.
+
+    Attributes:
+        length: bytes of the body it says.
+    """
+
+    length: int
+
+
+class Heads(dict[tuple[object, ...], Known]):
+    """Whole heads by `(status, *fields)`.
+
+    Fields that declare their Content-Length, or repeat with bodies of one length, come again and again; where
+    they do not, a head costs one entry. Bounded; shared by all threads: an entry lost to a race is made
+    again.
+    """
+
+    _MOST = 512
+    _LONGEST = 2048
+
+    def keep(self, key: tuple[object, ...], head: Known) -> None:
+        """Remember `head`."""
+        if len(head) <= self._LONGEST:
+            if len(self) >= self._MOST:
+                self.clear()
+            self[key] = head
 
 
 def error_page(status: int, reason: str, text: str, date: bytes, *, body: bool = True) -> bytes:

@@ -1,7 +1,7 @@
 """TLS by the standard library: contexts, handshakes in steps, and what the program is told.
 
-Defaults are Mozilla's "intermediate" recommendation, version 5.7: TLS 1.2 and 1.3, forward secrecy only, no renegotiation, no
-compression.
+Defaults are Mozilla's "intermediate" recommendation, version 5.7: TLS 1.2 and 1.3, forward secrecy only, no
+renegotiation, no compression.
 """
 
 from __future__ import annotations
@@ -9,7 +9,9 @@ from __future__ import annotations
 import os
 import socket
 import ssl
-from typing import TYPE_CHECKING
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, cast
 
 from kirsch.server.connection import IDLE
 from kirsch.server.errors import BindError, RequestError
@@ -23,9 +25,10 @@ __all__ = ["begin_handshake", "environ", "make_context", "shake_hands"]
 
 # Mozilla Server Side TLS 5.7, "intermediate", TLS 1.2 part; those of TLS 1.3 are OpenSSL's own.
 _CIPHERS = (
-    "ECDHE-ECDSA-AES128-GCM-SHA256:ECDHE-RSA-AES128-GCM-SHA256:ECDHE-ECDSA-AES256-GCM-SHA384:ECDHE-RSA-AES256-GCM-SHA384:"
-    "ECDHE-ECDSA-CHACHA20-POLY1305:ECDHE-RSA-CHACHA20-POLY1305:DHE-RSA-AES128-GCM-SHA256:DHE-RSA-AES256-GCM-SHA384:"
-    "DHE-RSA-CHACHA20-POLY1305"
+    "ECDHE-ECDSA-AES128-GCM-SHA256:ECDHE-RSA-AES128-GCM-SHA256:"
+    "ECDHE-ECDSA-AES256-GCM-SHA384:ECDHE-RSA-AES256-GCM-SHA384:"
+    "ECDHE-ECDSA-CHACHA20-POLY1305:ECDHE-RSA-CHACHA20-POLY1305:"
+    "DHE-RSA-AES128-GCM-SHA256:DHE-RSA-AES256-GCM-SHA384:DHE-RSA-CHACHA20-POLY1305"
 )
 
 _HANDSHAKE_RECORD = 0x16
@@ -42,22 +45,27 @@ def make_context(settings: ServerSettings) -> ssl.SSLContext | None:
     if settings.tls_certificate is None:
         return None
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.minimum_version = ssl.TLSVersion.TLSv1_3 if settings.tls_minimum == "1.3" else ssl.TLSVersion.TLSv1_2
+    context.minimum_version = (
+        ssl.TLSVersion.TLSv1_3 if settings.tls_minimum == "1.3" else ssl.TLSVersion.TLSv1_2
+    )
     context.options |= ssl.OP_NO_COMPRESSION | ssl.OP_NO_RENEGOTIATION | ssl.OP_SINGLE_ECDH_USE
     context.set_ciphers(_CIPHERS)
     context.set_alpn_protocols(["http/1.1"])
     certificate, key = settings.tls_certificate, settings.tls_key
     for path in filter(None, (certificate, key, settings.tls_chain)):
         if not os.access(path, os.R_OK):
-            raise BindError(f"Cannot read {path}: {'permission denied' if os.path.exists(path) else 'no such file'}.")
+            raise BindError(
+                f"Cannot read {path}: {'permission denied' if Path(path).exists() else 'no such file'}."
+            )
     try:
         context.load_cert_chain(certificate, key, password=lambda: _password(settings))
         if settings.tls_chain:
             _add_chain(context, settings.tls_chain)
     except ssl.SSLError as error:
         raise BindError(_explain(error, certificate, key)) from error
-    except OSError as error:
-        raise BindError(f"Cannot read {certificate}: {error.strerror}.") from error
+    except (OSError, ValueError) as error:
+        # ValueError: a password longer than OpenSSL takes.
+        raise BindError(f"Cannot use {certificate}: {getattr(error, 'strerror', None) or error}.") from error
     return context
 
 
@@ -70,7 +78,9 @@ def _add_chain(context: ssl.SSLContext, path: str) -> None:
 def _password(settings: ServerSettings) -> str:
     if settings.tls_password is None:
         # Without this OpenSSL would ask on the terminal, and a service would hang.
-        raise BindError(f"The key {settings.tls_key or settings.tls_certificate} is encrypted: set server.tls.password.")
+        raise BindError(
+            f"The key {settings.tls_key or settings.tls_certificate} is encrypted: set server.tls.password."
+        )
     return settings.tls_password
 
 
@@ -81,8 +91,8 @@ def _explain(error: ssl.SSLError, certificate: str, key: str | None) -> str:
     if "BAD_DECRYPT" in reason or "PASSWORD" in reason.upper():
         return f"The password given for the key {key or certificate} is wrong."
     return (
-        f"Cannot use {certificate}{f' and {key}' if key else ''} for TLS: expected a certificate and its key in PEM form"
-        f" ({reason or error})."
+        f"Cannot use {certificate}{f' and {key}' if key else ''} for TLS: expected a certificate and its key"
+        f" in PEM form ({reason or error})."
     )
 
 
@@ -107,20 +117,29 @@ def begin_handshake(connection: Connection, context: ssl.SSLContext) -> bool:
         connection.scheme = "http"
         connection.refuse(RequestError(400, _PLAIN, "plain_http"))
         return False
-    connection.sock = context.wrap_socket(connection.sock, server_side=True, do_handshake_on_connect=False)
+    try:
+        connection.sock = context.wrap_socket(
+            connection.sock, server_side=True, do_handshake_on_connect=False
+        )
+    except OSError as error:
+        # The client has reset the connection since.
+        connection.lost(error)
+        return False
     return True
 
 
 def shake_hands(connection: Connection) -> None:
-    """Take one step of the handshake, then give the connection back. Called in the pool; never waits for the client."""
+    """Take one step of the handshake, then give the connection back.
+
+    Called in the pool; never waits for the client.
+    """
     loop = connection.loop
-    sock = connection.sock
     try:
-        sock.do_handshake()  # type: ignore[attr-defined]  an SSLSocket since begin_handshake
+        cast("ssl.SSLSocket", connection.sock).do_handshake()
     except (ssl.SSLWantReadError, ssl.SSLWantWriteError):
         pass
     except OSError as error:
-        loop.call(lambda: connection.lost(error))
+        loop.call(partial(connection.lost, error))
         return
     else:
         connection.state = IDLE
