@@ -1,0 +1,5 @@
+"""Addresses of the survey project."""
+
+from django.urls import include, path
+
+urlpatterns = [path("", include("polls.urls"))]
