@@ -2,125 +2,19 @@
 
 from __future__ import annotations
 
-import contextlib
-import socket
 import threading
 import time
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from kirsch.config import ServerSettings
 from kirsch.http.exchange import Exchange, RequestHead
-from kirsch.http.pace import Pace
 from kirsch.server.connection import CLOSED, HANDLER, IDLE, Connection
-from kirsch.server.leader import Loop
-from kirsch.server.pool import Pool, ThreadHooks
-from tests.server.harness import GET, WAIT, Client, Log, serving, thread_names, trust
+from tests.server.harness import GET, WAIT, Client, serving, thread_names, trust
+from tests.server.stage import Stage
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
-
-
-class Gateway:
-    """Answers with what `handle` says; every request has the one pace."""
-
-    exchange_type = Exchange
-
-    def __init__(self) -> None:
-        self.kind = Pace()
-        self.handle: Callable[[Exchange], bytes] = lambda _: b"ok"
-
-    def pace(self, head: RequestHead) -> Pace:
-        return self.kind
-
-    def __call__(self, exchange: Exchange) -> None:
-        exchange.status = "200 OK"
-        exchange.content = self.handle(exchange)
-
-
-class Curtain(Exception):  # noqa: N818  no error: the end of what the test has laid out
-    """Leaves a loop that would wait."""
-
-
-class Script:
-    """A poller that reports what the test lays into `batches`, and then lets the curtain fall."""
-
-    edge = True
-
-    def __init__(self) -> None:
-        self.batches: list[list[tuple[int, int]]] = []
-        self.waits: list[float | None] = []
-        self.poll: Callable[[float | None], list[tuple[int, int]]] = self._poll
-
-    def _poll(self, timeout: float | None) -> list[tuple[int, int]]:
-        self.waits.append(timeout)
-        if self.batches:
-            return self.batches.pop(0)
-        raise Curtain
-
-    def register(self, descriptor: int, *, listener: bool = False) -> None:
-        pass
-
-    def unregister(self, descriptor: int) -> None:
-        pass
-
-    def pause(self, descriptor: int) -> None:
-        pass
-
-    def resume(self, descriptor: int, *, writing: bool = False) -> None:
-        pass
-
-    def close(self) -> None:
-        pass
-
-
-class Stage:
-    """A loop that no thread runs but the test's own, with as many connections as it asks for."""
-
-    def __init__(self) -> None:
-        self.gateway = Gateway()
-        self.poller = Script()
-        self.log = Log()
-        self.ends: list[BaseException] = []
-        self.pooled: list[tuple[Connection, Exchange]] = []
-        pool = Pool(1, ThreadHooks(), "test", self.log)
-        pool.put = lambda connection, exchange: self.pooled.append((connection, exchange))  # type: ignore[method-assign]
-        self.loop = Loop(
-            ServerSettings(), self.gateway, [], pool, log=self.log, end=self.ends.append, poller=self.poller
-        )
-        self.appointed: list[str] = []
-        self.loop._appoint = self._appoint  # type: ignore[method-assign]
-        self.clients: list[socket.socket] = []
-
-    def _appoint(self, target: Callable[[], None], role: str) -> None:
-        self.appointed.append(role)
-
-    def connect(self, data: bytes = GET) -> Connection:
-        client, accepted = socket.socketpair()
-        client.settimeout(WAIT)
-        accepted.settimeout(0)
-        client.sendall(data)
-        connection = Connection(self.loop, accepted, ("192.0.2.1", 4711), "http", IDLE)
-        self.loop.connections[connection.descriptor] = connection
-        self.clients.append(client)
-        return connection
-
-    def play(self) -> None:
-        with contextlib.suppress(Curtain):
-            self.loop.run()
-
-    def batch(self, *connections: Connection) -> None:
-        self.poller.batches.append([(each.descriptor, 5) for each in connections])
-
-    def close(self) -> None:
-        for client in self.clients:
-            client.close()
-        for connection in list(self.loop.connections.values()):
-            connection.busy = False
-            connection.close()
-        if not self.loop.drained.is_set():
-            self.loop._end()
 
 
 @pytest.fixture
