@@ -13,7 +13,18 @@ from typing import TYPE_CHECKING, Any
 
 from kirsch.server.errors import ApplicationError, ClientGone
 from kirsch.server.output import FileSlice
-from kirsch.server.response import DATE, LENGTH, SERVER, FieldLines, Framing, Special, StatusLines, error_page
+from kirsch.server.response import (
+    DATE,
+    LENGTH,
+    SERVER,
+    FieldLines,
+    Framing,
+    Heads,
+    Known,
+    Special,
+    StatusLines,
+    error_page,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -25,11 +36,8 @@ __all__ = ["FileContent", "Stream", "prepare", "push"]
 
 STATUS_LINES = StatusLines()
 FIELD_LINES = FieldLines()
-# Both are memories of pure functions; see their classes for why they may be shared.
-
-_JOIN_LIMIT = 65536
-"""Bodies up to this many bytes are joined to their head, to leave in one system call; larger ones are not
-copied for that."""
+HEADS = Heads()
+# All three are memories of pure functions; see their classes for why they may be shared.
 
 _BROKEN = "The server met an unexpected condition and could not answer the request."
 
@@ -67,11 +75,10 @@ class FileContent:
 
 
 def prepare(connection: Connection, exchange: Exchange) -> bytes | None:
-    """Run the gateway and return the whole answer in bytes, or None when it is sent already. Never raises an
-    Exception.
+    """Run the gateway and return the whole answer in bytes, or None when it is sent already.
 
-    An exception of the program before the head is out gives the bytes of a 500; a later one cuts the
-    connection.
+    Never raises an Exception: one of the program before the head is out gives the bytes of a 500; a later one
+    cuts the connection.
     """
     try:
         connection.loop.gateway(exchange)
@@ -80,7 +87,23 @@ def prepare(connection: Connection, exchange: Exchange) -> bytes | None:
         if kind is list or kind is tuple:
             content = content[0] if len(content) == 1 else b"".join(content)
         if type(content) is bytes and not exchange.started:
-            return _whole(connection, exchange, content)
+            # The way most answers take: a head that was sent before, and a body of the length it says.
+            try:
+                known = HEADS.get((exchange.status, *exchange.fields))
+            except TypeError:
+                known = None
+            head = exchange.head
+            if (
+                known is None
+                or known.length != len(content)
+                or connection.closing
+                or not head.minor
+                or head.method == "HEAD"
+            ):
+                return _whole(connection, exchange, content)
+            exchange.started = True
+            connection.sent = known.length
+            return b"".join((known, connection.loop.stamped, b"\r\n", content))
         _stream(connection, exchange)
     except ClientGone:
         connection.closing = True
@@ -127,44 +150,31 @@ def _close(connection: Connection, content: object) -> None:
 
 
 def _whole(connection: Connection, exchange: Exchange, content: bytes) -> bytes:
-    """Return head and body of an answer whose body is known; the hot path."""
+    """Return head and body of an answer whose body is known, and remember the head."""
     head = exchange.head
     status = STATUS_LINES[exchange.status]
-    if status.bodiless or head.method == "HEAD" or len(content) > _JOIN_LIMIT:
-        return _whole_unusual(connection, exchange, content)
-    parts: list[bytes] = [status]
-    length = -1
-    plain = True
-    for pair in exchange.fields:
-        try:
-            line = FIELD_LINES[pair]
-        except TypeError:
-            return _whole_unusual(connection, exchange, content)
-        if isinstance(line, Special):
-            if line.kind == LENGTH and length < 0:
-                length = line.value
-            else:
-                plain = False
-        parts.append(line)
     size = len(content)
-    if length != size:
-        if length >= 0:
-            raise ApplicationError(f"The program declared Content-Length {length} and returned {size} bytes.")
-        parts.append(b"Content-Length: %d\r\n" % size)
-    if not plain:
-        return _whole_unusual(connection, exchange, content)
+    framing = Framing(FIELD_LINES, exchange.fields)
+    if status.bodiless or head.method == "HEAD" or framing.has_date or framing.has_server:
+        return _whole_unusual(connection, exchange, content, framing)
+    lines = framing.lines
+    if framing.length < 0:
+        lines.append(b"Content-Length: %d\r\n" % size)
+    elif framing.length != size:
+        raise ApplicationError(
+            f"The program declared Content-Length {framing.length} and returned {size} bytes."
+        )
+    known = Known(b"".join((status, *lines)))
+    known.length = size
+    HEADS.keep((exchange.status, *exchange.fields), known)
     exchange.started = True
     connection.sent = size
-    parts.append(connection.loop.stamped)
-    parts.append(b"\r\n" if head.minor and not connection.closing else connection.end_of_head(head.minor))
-    parts.append(content)
-    return b"".join(parts)
+    return b"".join((known, connection.loop.stamped, connection.end_of_head(head.minor), content))
 
 
-def _whole_unusual(connection: Connection, exchange: Exchange, content: bytes) -> bytes:
-    """Return the answer where the status, the method, the fields or the size need more care."""
+def _whole_unusual(connection: Connection, exchange: Exchange, content: bytes, framing: Framing) -> bytes:
+    """Return the answer where the status, the method or the fields need more care."""
     status = STATUS_LINES[exchange.status]
-    framing = Framing(FIELD_LINES, exchange.fields)
     size = len(content)
     if status.bodiless:
         if content:

@@ -165,11 +165,12 @@ class Connection:
             except OSError as error:
                 self.lost(error)
                 return False
-            head = self.loop.heads.heads.get(data)
-            if head is not None:
-                self.active = self.loop.now
-                return self._dispatch(head, None, 0)
-            return self._take(data, event)
+            loop = self.loop
+            head = loop.heads.heads.get(data)
+            if head is None:
+                return self._take(data, event)
+            self.active = loop.now
+            return self._dispatch(head, None, 0)
         if event & WRITE and self.out is not None:
             self._flush()
         if not event & ~WRITE:
@@ -333,7 +334,7 @@ class Connection:
         self.closing = not head.keep_alive or loop.draining or self.requests >= loop.most_requests
         gateway = loop.gateway
         exchange = gateway.exchange_type(head, body, length, self)
-        exchange.pace = pace = gateway.pace(head)
+        exchange.pace = pace = head.pace or gateway.pace(head)
         if pace.short and loop.inline:
             return loop.lead(self, exchange)
         self.busy = True

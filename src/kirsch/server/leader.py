@@ -285,8 +285,8 @@ class Loop:
             connection.finish(exchange)
             connection.release()
             return True
-        if perf_counter_ns() - begin > SHORT_NS and exchange.pace is not None:
-            exchange.pace.observe(perf_counter_ns() - begin, -1, leading=True)
+        if (took := perf_counter_ns() - begin) > SHORT_NS and exchange.pace is not None:
+            exchange.pace.observe(took, -1, leading=True)
         if wire is not None:
             connection.transmit(wire)
         if exchange.after is not None or exchange.body is not None or self.access is not None:

@@ -107,17 +107,19 @@ class WSGIGateway:
 
     def pace(self, head: RequestHead) -> Pace:
         """See `Gateway.pace`."""
-        pace: Pace | None = head.derived.get("pace")
+        pace = head.pace
         if pace is None:
-            pace = head.derived["pace"] = self._paces.get(head.method, head.path)
+            pace = head.pace = self._paces.get(head.method, head.path)
         return pace
 
     def __call__(self, exchange: WSGIExchange) -> None:
         """Call the program; see `Gateway.__call__`."""
         head = exchange.head
         link = exchange.link
-        environ = (head.derived.get("wsgi") or self._derive(head)).copy()
-        environ.update(link.derived or self._derive_link(link))
+        derived = link.derived
+        if derived is None or derived[0] is not head:
+            derived = self._derive(head, link)
+        environ = derived[1].copy()
         body = exchange.body
         if body is None:
             environ["wsgi.input"] = BytesIO()
@@ -128,36 +130,44 @@ class WSGIGateway:
         environ["wsgi.errors"] = sys.stderr
         exchange.content = self.application(environ, exchange.start_response)
 
-    def _derive(self, head: RequestHead) -> dict[str, Any]:
+    def _derive(self, head: RequestHead, link: Link) -> tuple[RequestHead, dict[str, Any], dict[str, Any]]:
+        """Return and keep what the requests of a connection with the same head share: the head, their environ."""
+        derived: tuple[RequestHead, dict[str, Any], dict[str, Any]] | None = link.derived
+        of_link = derived[2] if derived is not None else self._of_link(link)
+        of_head = head.derived.get(self)
+        if of_head is None:
+            of_head = head.derived[self] = self._of_head(head)
+        made = link.derived = (head, {**of_head, **of_link}, of_link)
+        return made
+
+    def _of_head(self, head: RequestHead) -> dict[str, Any]:
         path = head.path
         if "%" in path:
             path = unquote_to_bytes(path).decode("latin-1")
         if self.script_name and path.startswith(self.script_name):
             path = path[len(self.script_name) :]
-        environ = {
-            **self._base,
-            "REQUEST_METHOD": head.method,
-            "PATH_INFO": path if path != "*" else "",
-            "QUERY_STRING": head.query,
-            "REQUEST_URI": head.target,
-            "RAW_URI": head.target,
-            "SERVER_PROTOCOL": f"HTTP/1.{head.minor}",
-            **(head.shared.get("wsgi") or self._derive_fields(head)),
-        }
+        of_fields = head.shared.get(self)
+        if of_fields is None:
+            # The base stands in here too: one dictionary to copy in place of two.
+            of_fields = head.shared[self] = {**self._base, **self._of_fields(head)}
+        environ: dict[str, Any] = of_fields.copy()
+        environ["REQUEST_METHOD"] = head.method
+        environ["PATH_INFO"] = path if path != "*" else ""
+        environ["QUERY_STRING"] = head.query
+        environ["REQUEST_URI"] = environ["RAW_URI"] = head.target
+        environ["SERVER_PROTOCOL"] = "HTTP/1.1" if head.minor else "HTTP/1.0"
         if head.host:
             # An absolute-form target's authority stands for the Host field (RFC 9112 section 3.2.2).
             environ["HTTP_HOST"] = head.host
-        head.derived["wsgi"] = environ
         return environ
 
     @staticmethod
-    def _derive_fields(head: RequestHead) -> dict[str, str]:
+    def _of_fields(head: RequestHead) -> dict[str, str]:
         environ: dict[str, str] = {}
         for name, value in head.fields:
             # "X_Forwarded_For" would become the same key as "X-Forwarded-For" and could speak for it
-            # (CVE-2024-45614).
-            # Transfer-Encoding is gone with the chunks: the program reads the decoded body (RFC 9112 section
-            # 7.1.3).
+            # (CVE-2024-45614). Transfer-Encoding is gone with the chunks: the program reads the decoded body
+            # (RFC 9112 section 7.1.3).
             lower = name.lower()
             if "_" in name or lower == "transfer-encoding":
                 continue
@@ -168,13 +178,12 @@ class WSGIGateway:
                 environ[key] += _JOINED.get(lower, ", ") + value
             else:
                 environ[key] = value
-        head.shared["wsgi"] = environ
         return environ
 
     @staticmethod
-    def _derive_link(link: Link) -> dict[str, Any]:
+    def _of_link(link: Link) -> dict[str, Any]:
         host, port = link.local
-        environ: dict[str, Any] = {
+        return {
             # A Unix socket has neither, and PEP 3333 lets neither be empty.
             "SERVER_NAME": host if port else "localhost",
             "SERVER_PORT": str(port or (443 if link.scheme == "https" else 80)),
@@ -183,5 +192,3 @@ class WSGIGateway:
             "wsgi.url_scheme": link.scheme,
             **link.tls_environ(),
         }
-        link.derived = environ
-        return environ
