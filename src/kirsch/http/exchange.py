@@ -87,10 +87,12 @@ class RequestHead:
         self.length = length
         self.keep_alive = keep_alive
         self.expect_continue = expect_continue
-        # Gateways store what they derive from this head under a key of their own: themselves, best. Two threads may derive at
+        # Gateways store what they derive from this head under a key of their own: themselves, best. Two
+        # threads may derive at
         # once: the values must be equal and never changed afterwards, so that either store is right.
         self.derived: dict[Any, Any] = {}
-        # What `Gateway.pace` says of this head, for as long as the gateway lets it stand: one look-up less per request.
+        # What `Gateway.pace` says of this head, for as long as the gateway lets it stand: one look-up less
+        # per request.
         self.pace: Pace | None = None
         # The same for what follows from the fields alone: heads that differ in nothing but the request line
         # share it.
@@ -182,11 +184,14 @@ class Gateway(Protocol):
 
     @property
     def exchange_type(self) -> type[Exchange]:
-        """The class the server makes for each request: `Exchange`, or a subclass with the same constructor."""
+        """The class the server makes for each request: `Exchange`, or a subclass with the same
+        constructor.
+        """
 
     def __call__(self, exchange: Any) -> None:
-        """Answer `exchange`, one of `exchange_type`: set `status`, `fields` and `content`. An exception becomes a
-        plain 500."""
+        """Answer `exchange`, one of `exchange_type`: set `status`, `fields` and `content`. An exception
+        becomes a plain 500.
+        """
 
     def pace(self, head: RequestHead) -> Pace:
         """Return the record of the kind of request `head` is. Runs on the leader: no user code, no I/O, no

@@ -33,6 +33,9 @@ _QUIET_NS = 100_000_000
 """While the server drains, a connection that was active within this many nanoseconds is given as long again
 for the request that may be on its way; the answer then says that it is the last one."""
 
+_REST_NS = 2 * _NS
+"""A connection idle for as many nanoseconds gives up what it only kept to be quick."""
+
 _DRAIN_LINGER_NS = _NS // 2
 """The longest linger while the server drains, so that clients which never look at their idle connections do
 not hold it up."""
@@ -115,6 +118,9 @@ class Reaper:
         elif state == IDLE:
             if now - connection.active >= self._timeouts[IDLE]:
                 connection.hang_up()
+            elif now - connection.active >= _REST_NS:
+                # What a gateway keeps for the next request is some kilobytes, too much for ten thousand idle ones.
+                connection.derived = None
         elif state == HEAD:
             if now - connection.since >= self._timeouts[HEAD]:
                 connection.refuse(RequestError(408, _SLOW_HEAD, "slow_head"))

@@ -131,7 +131,9 @@ class WSGIGateway:
         exchange.content = self.application(environ, exchange.start_response)
 
     def _derive(self, head: RequestHead, link: Link) -> tuple[RequestHead, dict[str, Any], dict[str, Any]]:
-        """Return and keep what the requests of a connection with the same head share: the head, their environ."""
+        """Return and keep what the requests of a connection with the same head share: the head, their
+        environ.
+        """
         derived: tuple[RequestHead, dict[str, Any], dict[str, Any]] | None = link.derived
         of_link = derived[2] if derived is not None else self._of_link(link)
         of_head = head.derived.get(self)
