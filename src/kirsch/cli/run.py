@@ -1,0 +1,241 @@
+"""`kirsch run TARGET`: serve a program."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from kirsch.bus import Reexec
+from kirsch.cli.errors import Failure
+from kirsch.cli.reporting import Reporter
+from kirsch.cli.serve import Run, serve
+from kirsch.cli.sources import DEFAULT_ENVIRONMENT, collect
+from kirsch.cli.target import Target, parse_target
+from kirsch.config import ENVIRONMENTS, SETTINGS, ConfigError, nearest
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from kirsch.config import Setting
+
+__all__ = ["command"]
+
+_ARGUMENTS = "kirsch.cli.run.arguments"
+"""Where the context keeps the arguments as they were given."""
+
+
+class _TargetType(click.ParamType[Any]):
+    """The argument TARGET."""
+
+    name = "target"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Target:
+        """Return the target taken apart; an error of usage when it cannot be."""
+        try:
+            return value if isinstance(value, Target) else parse_target(value)
+        except ValueError as error:
+            self.fail(str(error), param, ctx)
+
+
+class _SettingType(click.ParamType[Any]):
+    """The value of an option that stands for a setting."""
+
+    def __init__(self, setting: Setting) -> None:
+        self.name = setting.kind.label
+        self._setting = setting
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """Return the value as the setting takes it; an error of usage when it does not."""
+        if not isinstance(value, str):
+            return value
+        try:
+            return self._setting.parse(value)
+        except ConfigError as error:
+            self.fail(" ".join(filter(None, (f"{error.problem}.", error.hint))), param, ctx)
+
+
+class _AssignmentType(click.ParamType[Any]):
+    """NAME=VALUE, for any setting."""
+
+    name = "NAME=VALUE"
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> tuple[str, Any]:
+        """Return name and typed value; an error of usage, with the nearest name, for what is no setting."""
+        if not isinstance(value, str):
+            return value  # type: ignore[no-any-return]  # converted already; click asks twice
+        name, sign, text = value.partition("=")
+        if not sign:
+            self.fail(f"{value!r} has no = in it. Write NAME=VALUE, such as server.backlog=2048.", param, ctx)
+        try:
+            return name, SETTINGS.get(name).parse(text)
+        except ConfigError as error:
+            self.fail(str(error), param, ctx)
+
+
+def _setting_option(
+    flag: str, name: str, metavar: str, *, multiple: bool = False
+) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """Return the option `flag` that sets the setting `name`, described by the registry."""
+    setting = SETTINGS.get(name)
+    default = setting.kind.show(setting.default)
+    help_text = f"{setting.help} [{name}; default {default}]{' May be given again.' if multiple else ''}"
+    return click.option(
+        flag,
+        _parameter(name),
+        type=_SettingType(setting),
+        metavar=metavar,
+        help=help_text,
+        multiple=multiple,
+        default=None,
+    )
+
+
+def _parameter(name: str) -> str:
+    """Return the name of the parameter that holds a setting; click wants an identifier."""
+    return name.replace(".", "__")
+
+
+class _Command(click.Command):
+    """Keeps its arguments as they were given, so that a reloader can give them to its children."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Note `args`, then parse them."""
+        ctx.meta[_ARGUMENTS] = list(args)
+        return super().parse_args(ctx, args)
+
+
+def _environment(ctx: click.Context, param: click.Parameter, value: str | None) -> str | None:
+    del ctx
+    if value is not None and value not in ENVIRONMENTS:
+        close = nearest(value, ENVIRONMENTS)
+        hint = f"Did you mean {close!r}? " if close else ""
+        raise click.BadParameter(
+            f"there is no environment {value!r}. {hint}There are {', '.join(ENVIRONMENTS)}.", param=param
+        )
+    return value
+
+
+@click.command(cls=_Command, short_help="Serve a program.")
+@click.argument("target", type=_TargetType())
+@_setting_option("--bind", "server.bind", "ADDRESS", multiple=True)
+@_setting_option("--threads", "server.threads", "N")
+@click.option(
+    "--config",
+    "files",
+    metavar="FILE",
+    multiple=True,
+    help="Configuration, .conf or .toml: [global] for the server, sections of paths for the application. May"
+    " be given again; later files win.",
+)
+@click.option(
+    "--environment",
+    metavar="NAME",
+    callback=_environment,
+    help=f"{SETTINGS.get('environment').help} [environment; default {DEFAULT_ENVIRONMENT}]",
+)
+@_setting_option("--tls-cert", "server.tls.certificate", "FILE")
+@_setting_option("--tls-key", "server.tls.key", "FILE")
+@_setting_option("--tls-chain", "server.tls.chain", "FILE")
+@click.option(
+    "--tls-password-file",
+    metavar="FILE",
+    help="File whose first line is the password of the private key. [sets server.tls.password]",
+)
+@_setting_option("--access-log", "server.access_log", "off|common|combined|json")
+@click.option("--chdir", metavar="DIR", help="Go there first; all other paths are seen from there.")
+@click.option(
+    "--reload",
+    is_flag=True,
+    help="Start the program anew when one of its files changes; for development. [engine.autoreload.on]",
+)
+@click.option("--pidfile", metavar="FILE", help="Write the process id there, and remove the file at the end.")
+@click.option(
+    "--set",
+    "assignments",
+    type=_AssignmentType(),
+    metavar="NAME=VALUE",
+    multiple=True,
+    help="Set any setting; `kirsch settings` lists them. May be given again.",
+)
+@click.option("--reload-child", hidden=True)
+@click.pass_context
+def command(ctx: click.Context, /, target: Target, **options: Any) -> None:
+    """Serve the program TARGET names until Ctrl-C or SIGTERM.
+
+    TARGET is package.module:name, package.module, path/to/file.py or path/to/file.py:name. The name may be
+    that of a WSGI callable (Flask, Django, Falcon), of a Kirsch application or tree, or of an object or class
+    with exposed pages; name() calls what makes one. Without a name app, application, root and Root are tried.
+
+    Settings come from the command line, else from KIRSCH_... environment variables, else from files, else
+    they have their defaults. The exit code is 0 after a clean stop, 2 for a wrong command line, 1 otherwise.
+    """
+    reexec = Reexec()  # before the directory changes: it starts this very command again
+    started_in = str(Path.cwd())
+    if options["chdir"] is not None:
+        _go_to(options["chdir"])
+    values = _values(options)
+    reporter = None
+    if options["reload_child"] is not None:
+        descriptors, link = _inherited(options["reload_child"])
+        values["server.bind"] = tuple(f"fd:{number}" for number in descriptors)
+        reporter = Reporter(link)
+        reporter.listen()
+    run = Run(
+        target=target,
+        configuration=collect(options["files"], os.environ, values),
+        reexec=reexec,
+        pidfile=options["pidfile"] if reporter is None else None,
+        reporter=reporter,
+    )
+    if run.configuration.engine.autoreload_on and reporter is None:
+        from kirsch.cli.reload import supervise
+
+        ctx.exit(supervise(run, ctx.meta[_ARGUMENTS], started_in))
+    ctx.exit(serve(run))
+
+
+def _values(options: dict[str, Any]) -> dict[str, Any]:
+    """Return the settings that the command line gives, by name; the options of their own win over `--set`."""
+    values: dict[str, Any] = dict(options["assignments"])
+    for name in SETTINGS.names():
+        value = options.get(_parameter(name))
+        if name == "server.bind":
+            # Given several times, and each time a list between commas.
+            value = tuple(address for given in value or () for address in given)
+        if value:
+            values[name] = value
+    if options["reload"]:
+        values["engine.autoreload.on"] = True
+    if options["tls_password_file"] is not None:
+        values["server.tls.password"] = _password(options["tls_password_file"])
+    return values
+
+
+def _password(path: str) -> str:
+    try:
+        with Path(path).open(encoding="utf-8") as file:
+            return file.readline().rstrip("\r\n")
+    except (OSError, UnicodeDecodeError) as error:
+        reason = getattr(error, "strerror", None) or "it is not UTF-8"
+        raise Failure(f"Cannot read the password file {path}: {reason}.") from error
+
+
+def _go_to(directory: str) -> None:
+    try:
+        os.chdir(directory)
+    except OSError as error:
+        raise Failure(f"Cannot change to the directory {directory}: {error.strerror}.") from error
+
+
+def _inherited(text: str) -> tuple[list[int], int]:
+    """Return the descriptors of the listening sockets and of the way to the parent, from `3,4/5`."""
+    numbers, _, link = text.partition("/")
+    try:
+        return [int(number) for number in numbers.split(",")], int(link)
+    except ValueError:
+        raise click.UsageError("--reload-child is for `kirsch run --reload` alone.") from None

@@ -1,0 +1,78 @@
+"""The listening sockets of a run: bound before anything else starts, handed on by their descriptors."""
+
+from __future__ import annotations
+
+import contextlib
+from dataclasses import replace
+from typing import TYPE_CHECKING, Self
+
+from kirsch.cli.errors import Failure
+from kirsch.server import BindError
+from kirsch.server.listener import open_listeners
+
+if TYPE_CHECKING:
+    from types import TracebackType
+
+    from kirsch.config import ServerSettings
+
+__all__ = ["Sockets", "check_tls"]
+
+
+class Sockets:
+    """Every address of `settings`, bound. A context manager: at its end they are closed.
+
+    Parameters:
+        settings: settings of a server.
+
+    Raises Failure for the first address that cannot be listened on; none is bound then. Owned by one thread.
+    """
+
+    def __init__(self, settings: ServerSettings) -> None:
+        self._settings = settings
+        try:
+            self._listeners = open_listeners(
+                settings.bind, backlog=settings.backlog, unix_mode=settings.unix_mode
+            )
+        except BindError as error:
+            raise Failure(str(error)) from error
+
+    @property
+    def descriptors(self) -> tuple[int, ...]:
+        """The descriptors, as long as `release` has not been called."""
+        return tuple(each.sock.fileno() for each in self._listeners)
+
+    @property
+    def settings(self) -> ServerSettings:
+        """The settings with these sockets in place of their addresses; the server duplicates them."""
+        return replace(self._settings, bind=tuple(f"fd:{number}" for number in self.descriptors))
+
+    def release(self) -> None:
+        """Close our copies once the server has its own.
+
+        With one left open the system would go on taking connections that nobody accepts while the server
+        stops. Paths of Unix sockets stay until the end, as only we know that we made them.
+        """
+        for each in self._listeners:
+            each.sock.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        for each in self._listeners:
+            with contextlib.suppress(OSError):
+                each.close()
+
+
+def check_tls(settings: ServerSettings) -> None:
+    """Raise Failure when the certificate or the key of `settings` cannot be used."""
+    if settings.tls_certificate is None:
+        return
+    from kirsch.server.tls import make_context
+
+    try:
+        make_context(settings)
+    except BindError as error:
+        raise Failure(str(error)) from error
