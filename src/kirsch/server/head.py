@@ -78,24 +78,17 @@ class _Fields(NamedTuple):
 class _Collector:
     """The callbacks of httptools: keeps what one head consists of."""
 
-    __slots__ = ("complete", "fields", "finished")
+    __slots__ = ("complete", "fields")
 
     def __init__(self) -> None:
-        self.reset()
-
-    def reset(self) -> None:
         self.fields: list[tuple[bytes, bytes]] = []
         self.complete = False
-        self.finished = False
 
     def on_header(self, name: bytes, value: bytes) -> None:
         self.fields.append((name, value))
 
     def on_headers_complete(self) -> None:
         self.complete = True
-
-    def on_message_complete(self) -> None:
-        self.finished = True
 
 
 class HeadParser:
@@ -107,8 +100,6 @@ class HeadParser:
 
     def __init__(self, limits: HeadLimits | None = None) -> None:
         self.limits = limits or HeadLimits()
-        self._collector = _Collector()
-        self._parser: Any = None
         self._methods: dict[bytes, str] = {}
 
     def parse(self, data: bytes) -> RequestHead:
@@ -216,25 +207,20 @@ class HeadParser:
                 special.setdefault(key.decode("ascii"), []).append(text)
         return self._interpret(tuple(fields), special)
 
-    def _tokenize(self, data: bytes) -> list[tuple[bytes, bytes]]:
+    @staticmethod
+    def _tokenize(data: bytes) -> list[tuple[bytes, bytes]]:
         """Return the field lines of a whole head as llhttp reads them."""
-        collector = self._collector
-        collector.reset()
-        if self._parser is None:
-            self._parser = httptools.HttpRequestParser(collector)
-        parser, self._parser = self._parser, None
+        collector = _Collector()
         try:
-            parser.feed_data(_with_known_version(data))
+            # A parser for every head: one that has seen a head remembers it in ways of its own (after
+            # "Connection: close" it takes no more), and a new one costs a fiftieth of the parsing.
+            httptools.HttpRequestParser(collector).feed_data(_with_known_version(data))
         except httptools.HttpParserUpgrade:
             # Upgrade is ignored (RFC 9110 section 7.8 allows it); the callbacks have seen the whole head by
             # then.
             pass
         except httptools.HttpParserError as error:
             raise _refusal(error) from None
-        else:
-            # After a body or a close llhttp waits for something else than a head; it is not used again then.
-            if collector.finished and parser.should_keep_alive():
-                self._parser = parser
         if not collector.complete:
             raise RequestError(400, "The head of the request is malformed.", "header_name")
         return collector.fields

@@ -230,9 +230,8 @@ class Output:
 
         Parameters:
             sock: the connection's socket.
-            most: bytes after which to stop though the socket takes more. `size` is above 0 and `blocked`
-            False
-                then, and no poller tells again: the caller comes back by itself.
+            most: bytes after which to stop though the socket takes more. `size` is above 0 and `blocked` is
+                False then, and no poller tells again: the caller comes back by itself.
 
         Raises OSError when the connection is broken. A socket that takes no more is no error.
         """
