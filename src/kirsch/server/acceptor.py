@@ -26,6 +26,10 @@ _RESERVE = 64
 
 _EXHAUSTED = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM})
 
+_BROKEN = frozenset({errno.EBADF, errno.EINVAL, errno.ENOTSOCK})
+"""What a listening socket says for ever once somebody else has closed it or shut it down, as happens to
+inherited ones."""
+
 _FULL = "The server has as many connections as it can serve. Try again soon."
 
 
@@ -54,6 +58,11 @@ class Acceptor:
         self._loop = loop
         self._listeners = {listener.sock.fileno(): listener for listener in listeners}
         self._limit = loop.settings.max_connections or descriptor_limit()
+        self._kind = Connection
+        if loop.context is not None:
+            from kirsch.server.tls import TLSConnection
+
+            self._kind = TLSConnection
         self._watching = False
         self.accepted = 0
         """Connections so far."""
@@ -73,6 +82,11 @@ class Acceptor:
             for descriptor in self._listeners:
                 self._loop.poller.unregister(descriptor)
             self._watching = False
+
+    @property
+    def paused(self) -> bool:
+        """Whether the listeners are not watched for want of descriptors."""
+        return bool(self._listeners) and not self._watching
 
     def resume(self) -> None:
         """Watch the listeners again after descriptors ran out; called when a connection closes and by the
@@ -97,6 +111,10 @@ class Acceptor:
                     self._loop.log("No more descriptors for new connections; waiting for some to close.")
                     self.pause()
                     return False
+                if error.errno in _BROKEN:
+                    self._loop.log(f"A listening socket is of no more use: {error.strerror}.")
+                    self._drop(descriptor)
+                    return False
                 # Aborted before it was accepted; the next one is no worse for it.
                 continue
             self._open(sock, peer, listener)
@@ -114,7 +132,7 @@ class Acceptor:
         self.accepted += 1
         address = (peer[0], peer[1]) if listener.is_tcp else ("", 0)
         tls = loop.context is not None
-        connection = Connection(loop, sock, address, "https" if tls else "http", HANDSHAKE if tls else IDLE)
+        connection = self._kind(loop, sock, address, "https" if tls else "http", HANDSHAKE if tls else IDLE)
         loop.connections[connection.descriptor] = connection
         loop.poller.register(connection.descriptor)
 
@@ -128,13 +146,17 @@ class Acceptor:
             sock.shutdown(socket.SHUT_WR)
         sock.close()
 
+    def _drop(self, descriptor: int) -> None:
+        self._loop.poller.unregister(descriptor)
+        self._listeners.pop(descriptor).close()
+
     def close(self) -> None:
         """Accept what has connected already, then close the listeners: what comes later is refused by the
         system.
         """
         for descriptor in list(self._listeners):
-            while self.accept(descriptor):
-                pass
+            # No more than can wait, so that a flood of new ones does not hold up the end.
+            self.accept(descriptor, self._loop.settings.backlog + 1)
         self.pause()
         for listener in self._listeners.values():
             listener.close()

@@ -27,12 +27,13 @@ from kirsch.server.response import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
 
     from kirsch.http.exchange import Exchange
     from kirsch.server.connection import Connection
+    from kirsch.server.leader import Loop
 
-__all__ = ["FileContent", "Stream", "prepare", "push"]
+__all__ = ["FileContent", "Stream", "attempt", "prepare", "push"]
 
 STATUS_LINES = StatusLines()
 FIELD_LINES = FieldLines()
@@ -115,9 +116,28 @@ def prepare(connection: Connection, exchange: Exchange) -> bytes | None:
         # SystemExit and KeyboardInterrupt in a handler ask for the end of the program, and the client still
         # gets an answer.
         wire = _failed(connection, exchange)
-        connection.loop.end(error)
+        _end_program(connection.loop, error)
         return wire
     return None
+
+
+def attempt(loop: Loop, task: Callable[[], object], message: str) -> None:
+    """Call `task`, code of the program that runs when its answer is out or given up: the log is all that is
+    left to tell of an error.
+    """
+    try:
+        task()
+    except Exception:  # noqa: BLE001  the boundary of user code
+        loop.log(message, traceback=True)
+    except BaseException as error:  # noqa: BLE001  the same; no thread of the server ends by it
+        loop.log(message, traceback=True)
+        _end_program(loop, error)
+
+
+def _end_program(loop: Loop, error: BaseException) -> None:
+    # Others, such as asyncio.CancelledError and the timeouts of gevent, are the program's own affair.
+    if isinstance(error, SystemExit | KeyboardInterrupt):
+        loop.end(error)
 
 
 def _failed(connection: Connection, exchange: Exchange) -> bytes | None:
@@ -140,13 +160,8 @@ def _failed(connection: Connection, exchange: Exchange) -> bytes | None:
 
 def _close(connection: Connection, content: object) -> None:
     close = getattr(content, "close", None)
-    if close is None:
-        return
-    try:
-        close()
-    except Exception:  # noqa: BLE001  see below
-        # The boundary of user code: the answer is out or given up by now.
-        connection.loop.log("Closing the content of a response raised an error.", traceback=True)
+    if close is not None:
+        attempt(connection.loop, close, "Closing the content of a response raised an error.")
 
 
 def _whole(connection: Connection, exchange: Exchange, content: bytes) -> bytes:

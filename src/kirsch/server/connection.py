@@ -13,13 +13,13 @@ import contextlib
 import socket
 import ssl
 import struct
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 from kirsch.http.status import reason
-from kirsch.server.answer import prepare, push
+from kirsch.server.answer import attempt, prepare, push
 from kirsch.server.body import receiver
 from kirsch.server.errors import ClientGone, RequestError
-from kirsch.server.head import MALFORMED_LINE_END
+from kirsch.server.head import skip_empty_lines
 from kirsch.server.output import FileSlice, Output
 from kirsch.server.poller import READ, WRITE
 from kirsch.server.response import error_page
@@ -32,12 +32,27 @@ if TYPE_CHECKING:
     from kirsch.server.body import ChunkedBody, LengthBody
     from kirsch.server.leader import Loop
 
-__all__ = ["BODY", "CLOSED", "HANDLER", "HANDSHAKE", "HEAD", "IDLE", "LINGER", "WRITING", "Connection"]
+__all__ = [
+    "ASKED",
+    "BODY",
+    "CLOSED",
+    "HANDLER",
+    "HANDSHAKE",
+    "HEAD",
+    "IDLE",
+    "LINGER",
+    "WRITING",
+    "Connection",
+]
 
 HANDSHAKE, IDLE, HEAD, BODY, HANDLER, WRITING, LINGER, CLOSED = range(8)
 """What a connection waits for: its TLS handshake, a request, the rest of a head, of a body, a handler, a slow
 reader, the client's end after the server's. IDLE of a connection that has served nothing yet is under
 `head_timeout`."""
+
+ASKED = 2
+"""What `closing` is while a handler runs and the server has begun to stop. If the head of its answer was made
+already, the client was told that the connection stays, and may have sent another request: it does stay."""
 
 _READ_SIZE = 65536
 _READABLE = READ | WRITE
@@ -48,9 +63,6 @@ _AT_ONCE = 16
 _CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 _WOULD_BLOCK = (BlockingIOError, InterruptedError, ssl.SSLWantReadError, ssl.SSLWantWriteError)
 _LINE_ENDS = b"\r\n"
-_EMPTY_LINES = 8
-"""Bytes of empty lines ignored before a request line; RFC 9112 section 2.2 asks for one empty line at
-least."""
 
 
 class Connection:
@@ -99,8 +111,8 @@ class Connection:
         """Whether another thread than the leader owns the connection."""
         self.missed = 0
         """Events that came while it was busy. Guarded by `loop.handover`."""
-        self.closing = False
-        """Whether the connection ends after the answer on its way."""
+        self.closing: int = False
+        """Whether the connection ends after the answer on its way, or shall (`ASKED`)."""
         self.lingers = True
         """Whether the close after the last answer waits for the client to have read it."""
         self.requests = 0
@@ -168,11 +180,15 @@ class Connection:
             loop = self.loop
             head = loop.heads.heads.get(data)
             if head is None:
-                return self._take(data, event)
+                return self.read(event, data)
             self.active = loop.now
             return self._dispatch(head, None, 0)
+        return self.attend(event)
+
+    def attend(self, event: int) -> bool:
+        """Take what the poller reported, in whatever state. Return as `on_event` does."""
         if event & WRITE and self.out is not None:
-            self._flush()
+            self._flush(self.out)
         if not event & ~WRITE:
             return False
         state = self.state
@@ -182,51 +198,60 @@ class Connection:
         if state >= LINGER:
             self._discard()
             return False
-        if state == WRITING:
-            # What the client sends while it does not read waits in the kernel; it is read when the answer is
-            # out.
+        if self._puts_off_reading():
             self.missed |= event
             return False
         return self.read(event)
 
-    def read(self, event: int) -> bool:
-        """Read what is there and serve it. Return whether the caller lost the lead meanwhile."""
-        while True:
-            try:
-                data = self.sock.recv(_READ_SIZE)
-            except _WOULD_BLOCK:
-                return False
-            except OSError as error:
-                self.lost(error)
-                return False
-            if self._take(data, event):
+    def _puts_off_reading(self) -> bool:
+        # What comes while the client takes no answers, or ahead of its turn, waits in the kernel; `go_on`
+        # follows.
+        return self.state == WRITING or (self.state == IDLE and self.buffer != b"")
+
+    def read(self, event: int, data: bytes | None = None) -> bool:
+        """Read what is there and serve it, `data` first if that was read already. Return whether the caller
+        lost the lead meanwhile.
+        """
+        for _ in range(_AT_ONCE):
+            if data is None:
+                try:
+                    data = self.sock.recv(_READ_SIZE)
+                except _WOULD_BLOCK:
+                    return False
+                except OSError as error:
+                    self.lost(error)
+                    return False
+            if self._take(data):
                 return True
-            if self.state == CLOSED or self.busy or self.state >= WRITING:
+            if self.state >= LINGER:
                 return False
             if len(data) < _READ_SIZE and not event & ~_READABLE and self.scheme == "http":
                 # The kernel has no more, or it would have filled the buffer; what comes now is a new edge.
                 return False
+            with self.loop.handover:
+                # Set before the owner can look: if there is more, no edge will tell of it again.
+                if self.busy or self._puts_off_reading():
+                    self.missed |= event | READ
+                    return False
+            data = None
+        self.missed |= event | READ
+        self.loop.call(self.go_on)
+        return False
 
-    def _take(self, data: bytes, event: int) -> bool:
+    def _take(self, data: bytes) -> bool:
         """Use what was read. Return whether the caller lost the lead meanwhile."""
         if not data:
             self._end_of_input()
             return False
         self.active = self.loop.now
         if self.state == BODY:
-            lost = self._feed_body(data)
-        else:
-            known = len(self.buffer)
-            self.buffer = self.buffer + data if known else data
-            lost = self.serve_buffer(known)
-        if lost:
-            return True
-        more = len(data) == _READ_SIZE or event != _READABLE or self.scheme == "https"
-        if more and (self.busy or self.state == WRITING):
-            # There may be more to read, of which no edge will tell again.
-            with self.loop.handover:
-                self.missed |= event | READ
-        return False
+            if self._feed_body(data):
+                return True
+            # What lies behind a body that the leader has served.
+            return self.state == IDLE and self.buffer != b"" and self.serve_buffer()
+        known = len(self.buffer)
+        self.buffer = self.buffer + data if known else data
+        return self.serve_buffer(known)
 
     def serve_buffer(self, known: int = 0) -> bool:
         """Serve the requests in `buffer` as far as they are whole. Return whether the caller lost the lead
@@ -247,21 +272,23 @@ class Connection:
             if self.busy or self.state != IDLE or not self.buffer:
                 return False
             known = 0
-        self.loop.call(self.take_back)
+        self.loop.call(self.go_on)
         return False
 
     def _next_head(self, known: int) -> RequestHead | None:
         data = self.buffer
         if data[:1] in _LINE_ENDS and data:
-            data = self._skip_empty_lines(data)
+            data = skip_empty_lines(data)
             known = 0
         end = data.find(b"\r\n\r\n", max(0, known - 3)) + 4
         if end < 4:  # noqa: PLR2004  not found
             self.buffer = data
-            self._check_unfinished(data, max(0, known - 1))
+            self.loop.heads.parser.check_unfinished(data, max(0, known - 1))
             if data and self.state != HEAD:
                 self.state = HEAD
-                self.since = self.loop.now
+                if self.requests:
+                    # The time for the first head runs since the connection is open.
+                    self.since = self.loop.now
             return None
         heads = self.loop.heads
         if end == len(data):
@@ -270,32 +297,6 @@ class Connection:
             self.buffer = data[end:]
             data = data[:end]
         return heads.heads.get(data) or heads.get(data)
-
-    @staticmethod
-    def _skip_empty_lines(data: bytes) -> bytes:
-        stripped = data.lstrip(_LINE_ENDS)
-        skipped = data[: len(data) - len(stripped)]
-        whole = b"\r\n" * (len(skipped) // 2) + b"\r" * (len(skipped) % 2)
-        if len(skipped) > _EMPTY_LINES or skipped != whole or (stripped and len(skipped) % 2):
-            raise RequestError(400, "The request line is malformed.", "request_line")
-        return stripped or skipped
-
-    def _check_unfinished(self, data: bytes, start: int) -> None:
-        """Refuse a head that is still incomplete as soon as it is known to be bad or too large.
-
-        What stands before `start` was looked at when it came, so that a head sent byte by byte is not
-        searched as often.
-        """
-        limits = self.loop.heads.parser.limits
-        if MALFORMED_LINE_END.search(data, start):
-            raise RequestError(400, "The head of the request has a malformed line end.", "header_value")
-        line = data.find(b"\r\n")
-        if (len(data) if line < 0 else line) > limits.line:
-            raise RequestError(414, "The request line is longer than this server allows.", "uri_too_long")
-        if line >= 0 and len(data) - line > limits.section:
-            raise RequestError(
-                431, "The head of the request is larger than this server allows.", "header_too_large"
-            )
 
     def _begin(self, head: RequestHead) -> bool:
         if head.length == 0:
@@ -357,6 +358,8 @@ class Connection:
                 self.active = self.since = self.loop.now
                 return
             self.out = None
+        if self.closing == ASKED:
+            self.closing = False
         if self.closing:
             self.hang_up()
         else:
@@ -364,25 +367,35 @@ class Connection:
             self.active = self.loop.now
 
     def take_back(self) -> bool:
-        """Own the connection again after a handler, or a turn of other connections. Return as `on_event`
-        does.
-        """
+        """Own the connection again after a handler. Return as `on_event` does."""
         with self.loop.handover:
             self.busy = False
-            missed, self.missed = self.missed, 0
         if self.state == HANDLER:
             self.settle()
+        return self.go_on()
+
+    def go_on(self) -> bool:
+        """Take up what was put off while other connections had their turn. Return as `on_event` does."""
+        if self.busy or self.state == CLOSED:
+            return False
         self.loop.poller.resume(self.descriptor, writing=self.state == WRITING)
+        if self.state == LINGER:
+            self._discard()
+            return False
         if self.state in {IDLE, HEAD} and self.buffer and self.serve_buffer():
             return True
-        if missed and not self.busy and self.state != CLOSED:
-            return self.on_event(missed)
-        return False
+        missed = self._take_missed()
+        return missed != 0 and self.state != CLOSED and self.on_event(missed)
 
-    def _flush(self) -> None:
-        out = self.out
-        if out is None:
-            return
+    def _take_missed(self) -> int:
+        with self.loop.handover:
+            if self.busy:
+                # It stays noted for the thread that has the connection now.
+                return 0
+            missed, self.missed = self.missed, 0
+        return missed
+
+    def _flush(self, out: Output) -> None:
         try:
             with out.lock:
                 if out.flush(self.sock):
@@ -393,7 +406,7 @@ class Connection:
         if self.state == WRITING and not out.size:
             self.settle()
             if self.state == IDLE:
-                self.loop.call(self.take_back)
+                self.loop.call(self.go_on)
 
     def refuse(self, error: RequestError) -> None:
         """Answer a request that must be refused, and close."""
@@ -411,7 +424,7 @@ class Connection:
         self.body = self.head = None
 
     def _end_of_input(self) -> None:
-        if self.state in {HEAD, BODY}:
+        if self.state == BODY or (self.state == HEAD and self.buffer.strip(_LINE_ENDS)):
             self.refuse(RequestError(400, "The request ended before it was complete.", "incomplete"))
         elif self.state != LINGER or not self.out:
             self.close()
@@ -431,8 +444,6 @@ class Connection:
             self.close()
             return
         try:
-            if self.scheme == "https":
-                self._shut_tls()
             self.sock.shutdown(socket.SHUT_WR)
         except OSError:
             self.close()
@@ -441,12 +452,6 @@ class Connection:
         self.since = self.loop.now
         self.loop.poller.resume(self.descriptor)
         self._discard()
-
-    def _shut_tls(self) -> None:
-        # Tells the peer that nothing was cut off (RFC 8446 section 6.1). It answers or not; nobody waits for
-        # it.
-        with contextlib.suppress(OSError, ValueError):
-            cast("ssl.SSLSocket", self.sock).unwrap()
 
     def _discard(self) -> None:
         for _ in range(_AT_ONCE):
@@ -459,7 +464,7 @@ class Connection:
             if not data:
                 self.close()
                 return
-        self.loop.call(self.take_back)
+        self.loop.call(self.go_on)
 
     def close(self) -> None:
         """Close the socket and release everything. Idempotent."""
@@ -487,11 +492,7 @@ class Connection:
     def finish(self, exchange: Exchange) -> None:
         """Do what comes after an answer: its `after`, its body, the access log."""
         if exchange.after is not None:
-            try:
-                exchange.after()
-            except Exception:  # noqa: BLE001  see below
-                # The boundary of user code: it has been answered, so the log is all that is left.
-                self.loop.log("The end of a request raised an error.", traceback=True)
+            attempt(self.loop, exchange.after, "The end of a request raised an error.")
         if exchange.body is not None:
             exchange.body.close()
         if self.loop.access is not None:
@@ -554,7 +555,9 @@ class Connection:
         out = self.out
         with out.lock:
             if out.failed:
-                raise ClientGone("The client closed the connection.")
+                if wait:
+                    raise ClientGone("The client closed the connection.")
+                return
             out.append(data)
             self._try_flush(out)
             if wait:
@@ -594,8 +597,4 @@ class Connection:
 
     def tls_environ(self) -> dict[str, str]:
         """See `Link.tls_environ`."""
-        if self.scheme != "https":
-            return {}
-        from kirsch.server.tls import environ
-
-        return environ(cast("ssl.SSLSocket", self.sock))
+        return {}

@@ -20,7 +20,7 @@ from kirsch.http.exchange import RequestHead
 from kirsch.http.grammar import is_host, split_target
 from kirsch.server.errors import RequestError
 
-__all__ = ["MALFORMED_LINE_END", "HeadCache", "HeadLimits", "HeadParser"]
+__all__ = ["MALFORMED_LINE_END", "HeadCache", "HeadLimits", "HeadParser", "skip_empty_lines"]
 
 # RFC 9112 section 3:   request-line = method SP request-target SP HTTP-version
 # RFC 9110 section 5.6.2: the method is a token. RFC 3986 allows fewer characters in a target than this, but
@@ -36,6 +36,10 @@ MALFORMED_LINE_END = re.compile(rb"(?<!\r)\n|\r(?!\n|\Z)|\x00")
 _DIGITS = re.compile(r"[0-9]{1,18}\Z")
 """RFC 9110 section 8.6: Content-Length = 1*DIGIT. Eighteen digits are more than any disk holds and fit 64
 bits."""
+
+_EMPTY_LINES = 8
+"""Bytes of empty lines ignored before a request line; RFC 9112 section 2.2 asks for one empty line at
+least."""
 
 
 class HeadLimits(NamedTuple):
@@ -162,6 +166,22 @@ class HeadParser:
         if end > self.limits.line:
             return None
         return method, target, 1, end
+
+    def check_unfinished(self, data: bytes, start: int) -> None:
+        """Raise RequestError for a head that is still incomplete but known to be bad or too large.
+
+        What stands before `start` was looked at when it came, so that a head sent byte by byte is not
+        searched as often.
+        """
+        if MALFORMED_LINE_END.search(data, start):
+            raise RequestError(400, "The head of the request has a malformed line end.", "header_value")
+        line = data.find(b"\r\n")
+        if (len(data) if line < 0 else line) > self.limits.line:
+            raise RequestError(414, "The request line is longer than this server allows.", "uri_too_long")
+        if line >= 0 and len(data) - line > self.limits.section:
+            raise RequestError(
+                431, "The head of the request is larger than this server allows.", "header_too_large"
+            )
 
     def _request_line(self, data: bytes) -> tuple[bytes, bytes, int]:
         if data.find(b"\r\n") > self.limits.line:
@@ -294,6 +314,19 @@ class HeadParser:
 _SPECIAL = frozenset({b"host", b"content-length", b"transfer-encoding", b"connection", b"expect"})
 
 
+def skip_empty_lines(data: bytes) -> bytes:
+    """Return `data` without the empty lines before a request line; as it is when there is nothing else.
+
+    Raises RequestError for more of them than `_EMPTY_LINES` allows, and for line ends that are none.
+    """
+    stripped = data.lstrip(b"\r\n")
+    skipped = data[: len(data) - len(stripped)]
+    whole = b"\r\n" * (len(skipped) // 2) + b"\r" * (len(skipped) % 2)
+    if len(skipped) > _EMPTY_LINES or skipped != whole or (stripped and len(skipped) % 2):
+        raise RequestError(400, "The request line is malformed.", "request_line")
+    return stripped or skipped
+
+
 def _has_malformed_line_end(data: bytes) -> bool:
     # What MALFORMED_LINE_END finds in a head that is whole, by counting: ten times as fast.
     pairs = data.count(b"\r\n")
@@ -377,6 +410,11 @@ class HeadCache:
                     self._blocks = {}
                 self._blocks[block] = fields
         return self.parser.assemble(line[:3], fields)
+
+    @property
+    def remembers(self) -> bool:
+        """Whether there is anything that `turn` could age."""
+        return bool(self.heads or self._old_heads or self._blocks or self._old_blocks)
 
     def turn(self) -> None:
         """Age: forget what was not asked for since the last turn but one."""

@@ -29,6 +29,26 @@ class ThreadHooks:
         """Run in a thread after its last request."""
 
 
+class _SafeHooks(ThreadHooks):
+    """Hooks that cost no thread when they fail."""
+
+    def __init__(self, hooks: ThreadHooks, log: Callable[..., None]) -> None:
+        self._hooks = hooks
+        self._log = log
+
+    def started(self) -> None:
+        self._call(self._hooks.started, "The hook for the begin of a thread raised an error.")
+
+    def stopped(self) -> None:
+        self._call(self._hooks.stopped, "The hook for the end of a thread raised an error.")
+
+    def _call(self, hook: Callable[[], None], message: str) -> None:
+        try:
+            hook()
+        except Exception:  # noqa: BLE001  the boundary of user code: the thread serves, or ends, all the same
+            self._log(message, traceback=True)
+
+
 class Pool:
     """A fixed number of threads.
 
@@ -41,7 +61,8 @@ class Pool:
 
     def __init__(self, size: int, hooks: ThreadHooks, name: str, log: Callable[..., None]) -> None:
         self.size = size
-        self.hooks = hooks
+        self.hooks = _SafeHooks(hooks, log)
+        """As given, but for what they raise: it is logged."""
         self._name = name
         self._log = log
         # SimpleQueue: its put takes no Python-level lock, so the leader never waits for a worker here.
@@ -82,7 +103,9 @@ class Pool:
             self._tasks.put(None)
         end = perf_counter_ns() + int(timeout * 1e9)
         for thread in self._threads:
-            thread.join(max(0.0, (end - perf_counter_ns()) / 1e9))
+            # A handler may stop its own server: its thread is among those left, and is not waited for.
+            if thread is not threading.current_thread():
+                thread.join(max(0.0, (end - perf_counter_ns()) / 1e9))
         left = [thread for thread in self._threads if thread.is_alive()]
         self._threads = []
         return left

@@ -14,7 +14,7 @@ import traceback
 from time import perf_counter_ns
 from typing import TYPE_CHECKING
 
-from kirsch.server.connection import BODY, HANDLER, HANDSHAKE, HEAD, IDLE, LINGER, WRITING
+from kirsch.server.connection import ASKED, BODY, HANDLER, HANDSHAKE, HEAD, IDLE, LINGER, WRITING
 from kirsch.server.errors import RequestError
 from kirsch.server.poller import READ
 
@@ -85,7 +85,7 @@ class Reaper:
         nothing to sweep.
         """
         loop = self._loop
-        if not loop.connections and not loop.draining and not loop.heads.heads:
+        if not (loop.connections or loop.draining or loop.acceptor.paused or loop.heads.remembers):
             return None
         return max(0, self.due - loop.now) / _NS
 
@@ -119,7 +119,8 @@ class Reaper:
             if now - connection.active >= self._timeouts[IDLE]:
                 connection.hang_up()
             elif now - connection.active >= _REST_NS:
-                # What a gateway keeps for the next request is some kilobytes, too much for ten thousand idle ones.
+                # What a gateway keeps for the next request is some kilobytes, too much for ten thousand idle
+                # ones.
                 connection.derived = None
         elif state == HEAD:
             if now - connection.since >= self._timeouts[HEAD]:
@@ -181,8 +182,8 @@ class Reaper:
         loop.acceptor.close()
         loop.draining = True
         for connection in loop.connections.values():
-            # Those that wait for a handler's answer: it shall say that it is the last one.
-            connection.closing = connection.closing or connection.busy
+            if connection.busy and not connection.closing:
+                connection.closing = ASKED
         self._drain_begin = loop.now
         self.due = loop.now
 
@@ -191,7 +192,7 @@ class Reaper:
         now = self._loop.now
         state = connection.state
         if state == IDLE:
-            if now - max(connection.active, connection.since) < _QUIET_NS:
+            if connection.buffer or now - max(connection.active, connection.since) < _QUIET_NS:
                 return False
             # A request that came before this close is still answered.
             if connection.read(READ):
@@ -202,7 +203,9 @@ class Reaper:
             if now - self._drain_begin >= int(self._loop.settings.shutdown_head_timeout * _NS):
                 connection.refuse(RequestError(503, _STOPPING, "shutdown"))
         elif state == HANDSHAKE:
-            connection.close()
+            # It may have waited to be accepted when the server began to stop.
+            if now - self._drain_begin >= int(self._loop.settings.shutdown_head_timeout * _NS):
+                connection.close()
         elif state == LINGER:
             if now - connection.since >= min(_DRAIN_LINGER_NS, self._timeouts[LINGER]):
                 connection.close()

@@ -14,6 +14,7 @@ from kirsch.server.listener import open_listeners
 from kirsch.server.pool import Pool, ThreadHooks
 
 if TYPE_CHECKING:
+    import ssl
     from collections.abc import Callable
 
     from kirsch.bus import Bus
@@ -63,7 +64,10 @@ class Server:
         """The running loop; None while the server is stopped."""
         self.cut: list[str] = []
         """What the last stop cut off because it ran longer than `server.shutdown_timeout`, in words."""
-        self._listeners: list[Listener] = []
+        self.addresses: list[tuple[str, int]] = []
+        """Host and real port of each listener, the path and 0 for a Unix socket; empty while stopped."""
+        self.urls: list[str] = []
+        """Where a person finds the server, one URL for each listener; empty while stopped."""
         self._pool: Pool | None = None
         self._access: AccessLog | None = None
         # Held through start and stop, so that two threads asking at once get one transition after the other.
@@ -90,7 +94,23 @@ class Server:
             listeners = open_listeners(
                 self.settings.bind, backlog=self.settings.backlog, unix_mode=self.settings.unix_mode
             )
-            pool = Pool(self.settings.threads, self.hooks, self.name, self.log)
+            self.addresses = [listener.address for listener in listeners]
+            self.urls = [listener.url(self.scheme) for listener in listeners]
+            try:
+                self._serve(listeners, context)
+            except BaseException:
+                # The system has no more descriptors or threads.
+                self.addresses, self.urls = [], []
+                for listener in listeners:
+                    listener.close()
+                raise
+            for url in self.urls:
+                self._tell(f"Serving on {url}")
+
+    def _serve(self, listeners: list[Listener], context: ssl.SSLContext | None) -> None:
+        pool = Pool(self.settings.threads, self.hooks, self.name, self.log)
+        try:
+            pool.start()
             loop = Loop(
                 self.settings,
                 self.gateway,
@@ -102,12 +122,12 @@ class Server:
                 name=self.name,
             )
             self._open_access_log(loop, pool)
-            self._listeners, self._pool = listeners, pool
-            pool.start()
             loop.start()
-            self.loop = loop
-            for url in self.urls:
-                self._tell(f"Serving on {url}")
+        except BaseException:
+            pool.stop(1)
+            self._access = None
+            raise
+        self.loop, self._pool = loop, pool
 
     def _open_access_log(self, loop: Loop, pool: Pool) -> None:
         if self.settings.access_log == "off":
@@ -155,27 +175,18 @@ class Server:
             if self._access is not None:
                 self._access.flush()
             self.loop = self._pool = self._access = None
-            self._listeners = []
+            self.addresses, self.urls = [], []
 
     @property
     def running(self) -> bool:
         """Whether the server accepts connections."""
-        return self.loop is not None and not self.loop.draining
-
-    @property
-    def addresses(self) -> list[tuple[str, int]]:
-        """Host and real port of each listener, the path and 0 for a Unix socket; empty while stopped."""
-        return [listener.address for listener in self._listeners]
+        loop = self.loop
+        return loop is not None and not loop.draining
 
     @property
     def scheme(self) -> str:
         """`https` when the server speaks TLS, else `http`."""
         return "https" if self.settings.tls_certificate is not None else "http"
-
-    @property
-    def urls(self) -> list[str]:
-        """Where a person finds the server, one URL for each listener; empty while stopped."""
-        return [listener.url(self.scheme) for listener in self._listeners]
 
     # ---- the bus -----------------------------------------------------------------------------------
 

@@ -6,6 +6,7 @@ renegotiation, no compression.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import socket
 import ssl
@@ -13,15 +14,14 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
-from kirsch.server.connection import IDLE
+from kirsch.server.connection import IDLE, Connection
 from kirsch.server.errors import BindError, RequestError
 from kirsch.server.poller import READ
 
 if TYPE_CHECKING:
     from kirsch.config import ServerSettings
-    from kirsch.server.connection import Connection
 
-__all__ = ["begin_handshake", "environ", "make_context", "shake_hands"]
+__all__ = ["TLSConnection", "begin_handshake", "environ", "make_context", "shake_hands"]
 
 # Mozilla Server Side TLS 5.7, "intermediate", TLS 1.2 part; those of TLS 1.3 are OpenSSL's own.
 _CIPHERS = (
@@ -94,6 +94,34 @@ def _explain(error: ssl.SSLError, certificate: str, key: str | None) -> str:
         f"Cannot use {certificate}{f' and {key}' if key else ''} for TLS: expected a certificate and its key"
         f" in PEM form ({reason or error})."
     )
+
+
+class TLSConnection(Connection):
+    """A connection over TLS, or one of which that is not known yet; see `Connection`."""
+
+    __slots__ = ()
+
+    def on_event(self, event: int) -> bool:
+        """See `Connection.on_event`.
+
+        OpenSSL hands out one record at a time and no edge tells of the next, so there is no short way here:
+        everything is read until nothing is left.
+        """
+        return self.attend(event)
+
+    def hang_up(self) -> None:
+        """See `Connection.hang_up`. Tells the peer that nothing was cut off (RFC 8446 section 6.1).
+
+        It answers or not; nobody waits for it.
+        """
+        if self.lingers and isinstance(self.sock, ssl.SSLSocket):
+            with contextlib.suppress(OSError, ValueError):
+                self.sock.unwrap()
+        super().hang_up()
+
+    def tls_environ(self) -> dict[str, str]:
+        """See `Link.tls_environ`."""
+        return environ(self.sock) if isinstance(self.sock, ssl.SSLSocket) else {}
 
 
 def begin_handshake(connection: Connection, context: ssl.SSLContext) -> bool:

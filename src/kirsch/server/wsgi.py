@@ -146,7 +146,7 @@ class WSGIGateway:
         path = head.path
         if "%" in path:
             path = unquote_to_bytes(path).decode("latin-1")
-        if self.script_name and path.startswith(self.script_name):
+        if self.script_name and f"{path}/".startswith(f"{self.script_name}/"):
             path = path[len(self.script_name) :]
         of_fields = head.shared.get(self)
         if of_fields is None:
