@@ -1,4 +1,4 @@
-"""The house holds: floors, sizes, names, a test file for each module. `docs/architecture.md` draws what this checks.
+"""The house holds: floors, sizes, names, tests of each module. `docs/architecture.md` draws what is checked.
 
 Where a rule has exceptions they stand here by name, each with its reason; one that is no longer needed
 fails.
@@ -287,6 +287,7 @@ def test_every_exception_from_a_check_has_a_code_and_a_reason() -> None:
     comment = re.compile(r"#\s*(noqa|type:\s*ignore)(?P<rest>.*)")
     noqa = re.compile(r":\s*[A-Z]+[0-9]+(,\s*[A-Z]+[0-9]+)*\s{2,}\S.*")
     ignore = re.compile(r"\[[a-z-]+(,\s*[a-z-]+)*\]\s*#\s*\S.*")
+    ignore_in_tests = re.compile(r"\[[a-z-]+(,\s*[a-z-]+)*\].*")
     bad = []
     for path in committed():
         if path.suffix != ".py":
@@ -296,10 +297,12 @@ def test_every_exception_from_a_check_has_a_code_and_a_reason() -> None:
             # This file's own patterns are no exceptions.
             if found is None or (path == Path(__file__) and "re.compile" in line):
                 continue
-            rule = noqa if found[1] == "noqa" else ignore
+            # A test that puts something else in a method's place says so by the code alone.
+            in_tests = path.is_relative_to(ROOT / "tests")
+            rule = noqa if found[1] == "noqa" else ignore_in_tests if in_tests else ignore
             if rule.fullmatch(found["rest"].rstrip()) is None:
                 bad.append(f"{path.relative_to(ROOT)}:{number}: {line.strip()}")
-    assert bad == []
+    assert not bad, "\n".join(["no code, or no reason", *bad])
 
 
 # Put together, so that this file does not hold what it looks for.

@@ -22,7 +22,6 @@ from flask import (
     render_template,
     request,
     send_file,
-    stream_with_context,
     url_for,
 )
 
@@ -103,19 +102,16 @@ def entries_json():
 
 @app.get("/entries.csv")
 def entries_csv():
-    rows = database().execute("select id, name, message, written from entries order by id")
+    rows = database().execute("select id, name, message, written from entries order by id").fetchall()
 
-    @stream_with_context
     def lines():
         buffer = io.StringIO()
         writer = csv.writer(buffer)
-        writer.writerow(["id", "name", "message", "written"])
-        for row in rows:
+        for row in [("id", "name", "message", "written"), *rows]:
             writer.writerow(row)
             yield buffer.getvalue()
             buffer.seek(0)
             buffer.truncate()
-        yield buffer.getvalue()
 
     return app.response_class(lines(), mimetype="text/csv")
 

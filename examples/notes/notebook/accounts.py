@@ -13,9 +13,9 @@ COOKIE = "notebook"
 LIFE = 7 * 24 * 3600
 """Seconds a visit lasts."""
 
-# scrypt with 16 MiB and about 50 ms a try, as OWASP recommends (N=2^14, r=8, p=5).
+# scrypt with 16 MiB and about 0.2 s a try, as OWASP recommends (N=2^14, r=8, p=5).
 COST = {"n": 1 << 14, "r": 8, "p": 5, "maxmem": 1 << 26}
-TRIES, PAUSE = 10, 60
+TRIES, PAUSE = 5, 60
 """Wrong passwords for one name that are looked at within so many seconds."""
 
 
