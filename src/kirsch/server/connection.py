@@ -280,8 +280,9 @@ class Connection:
         if data[:1] in _LINE_ENDS and data:
             data = skip_empty_lines(data)
             known = 0
-        end = data.find(b"\r\n\r\n", max(0, known - 3)) + 4
-        if end < 4:  # noqa: PLR2004  not found
+        # Two empty lines with nothing before them are no head: the line ends looked for are behind a byte of one.
+        end = data.find(b"\r\n\r\n", max(1, known - 3)) + 4
+        if end < 4 or data[:1] in _LINE_ENDS:  # noqa: PLR2004  not found
             self.buffer = data
             self.loop.heads.parser.check_unfinished(data, max(0, known - 1))
             if data and self.state != HEAD:
