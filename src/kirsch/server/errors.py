@@ -2,8 +2,8 @@
 
 - ServerError
     - RequestError      the client's fault: carries the status that answers it; the connection is closed
-    - ClientGone        nobody's fault: the client closed, or read nothing for too long (also a
-    ConnectionError) - ApplicationError  the program broke the contract of PEP 3333 or of `Exchange`
+    - ClientGone        nobody's fault: the client left, or read nothing for too long; a ConnectionError
+    - ApplicationError  the program broke the contract of PEP 3333 or of `Exchange`
     - BindError         the operator's fault: an address or a certificate that cannot be used
 """
 

@@ -178,7 +178,7 @@ class HeadParser:
         line = data.find(b"\r\n")
         if (len(data) if line < 0 else line) > self.limits.line:
             raise RequestError(414, "The request line is longer than this server allows.", "uri_too_long")
-        if line >= 0 and len(data) - line > self.limits.section:
+        if line >= 0 and len(data) > self.limits.section:
             raise RequestError(
                 431, "The head of the request is larger than this server allows.", "header_too_large"
             )
