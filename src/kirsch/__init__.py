@@ -9,9 +9,10 @@
 
     kirsch.quickstart(Root())
 
-The names here are a thin face over one default set of objects (`kirsch._defaults`); they are made when they are first
-asked for, so importing starts nothing and costs little. Three of them, `config`, `server` and `tools`, are also
-rooms of the house: `kirsch.config` is the configuration, `from kirsch.config import ...` reaches the room.
+The names here are a thin face over one default set of objects (`kirsch._defaults`); they are made when they
+are first asked for, so importing starts nothing and costs little. Three of them, `config`, `server` and
+`tools`, are also rooms of the house: `kirsch.config` is the configuration, `from kirsch.config import ...`
+reaches the room.
 """
 
 from __future__ import annotations
@@ -24,12 +25,22 @@ from typing import TYPE_CHECKING, Any
 from kirsch._version import __version__
 
 if TYPE_CHECKING:
-    from kirsch._defaults import Application, config, engine, log, quickstart, server, tools, tree, url
-    from kirsch.web import dispatch
-    from kirsch.web.context import request, response
-    from kirsch.web.errors import HTTPError, HTTPRedirect, InternalRedirect, NotFound
-    from kirsch.web.expose import expose, popargs
-    from kirsch.web.toolbox import Tool
+    from kirsch._defaults import (  # noqa: TC004  fetched by `_Name`; for type checkers
+        Application,
+        config,
+        engine,
+        log,
+        quickstart,
+        server,
+        tools,
+        tree,
+        url,
+    )
+    from kirsch.web import dispatch  # noqa: TC004  as above
+    from kirsch.web.context import request, response  # noqa: TC004  as above
+    from kirsch.web.errors import HTTPError, HTTPRedirect, InternalRedirect, NotFound  # noqa: TC004  as above
+    from kirsch.web.expose import expose, popargs  # noqa: TC004  as above
+    from kirsch.web.toolbox import Tool  # noqa: TC004  as above
 
 __all__ = [
     "Application",
@@ -66,8 +77,8 @@ _HOMES = {
 class _Name:
     """A public name: fetched from its home at the first use, then kept. May be set, as tests do with `tree`.
 
-    A property and not the `__getattr__` of PEP 562, because importing a room sets its name on the package, and three
-    rooms have the name of an object.
+    A property and not the `__getattr__` of PEP 562, because importing a room sets its name on the package,
+    and three rooms have the name of an object.
     """
 
     def __init__(self, name: str, home: str) -> None:

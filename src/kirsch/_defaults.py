@@ -1,8 +1,8 @@
 """The one default set of objects that `kirsch.engine`, `kirsch.tree` and the others are.
 
-Each of their classes can be made again; these are only wired to each other: the server to the bus, the configuration to
-whom it is for. Importing this starts nothing; threads, signals, sockets and log files wait for
-`engine.start`.
+Each of their classes can be made again; these are only wired to each other: the server to the bus, the
+configuration to whom it is for. Importing this starts nothing; threads, signals, sockets and log files wait
+for `engine.start`.
 """
 
 from __future__ import annotations
@@ -39,7 +39,8 @@ __all__ = [
 ]
 
 DEFAULTS = {"tools.trailing_slash.on": True}
-"""Configuration of native programs where nothing else is said. Settings have their defaults in the registry."""
+"""Configuration of native programs where nothing else is said. Settings have their defaults in the
+registry."""
 
 _LOG_PRIORITY = 5
 """On `start`: before whatever may want to log."""
@@ -115,7 +116,11 @@ class DefaultServer:
         from kirsch.server import Server, WSGIGateway
         from kirsch.web.gateway import Gateway
 
-        made = Server(Gateway(self.tree, WSGIGateway), self.settings, log=self._failed, end=self._end)
+        def serve_wsgi(program: Any, script_name: str) -> WSGIGateway:
+            return WSGIGateway(program, script_name=script_name)
+
+        gateway = Gateway(self.tree, serve_wsgi, WSGIGateway.exchange_type)
+        made = Server(gateway, self.settings, log=self._failed, end=self._end)
         made.start()
         self.instance = made
         for address in made.urls:
@@ -238,8 +243,8 @@ def quickstart(root: Any = None, script_name: str = "", config: Source | None = 
     Parameters:
         root: the object whose exposed methods are pages; a class is made an object of; or an Application.
         script_name: the path it is mounted at.
-        config: a dict, the name of a file or an open file. Its global keys configure the process, its sections the
-            application.
+        config: a dict, the name of a file or an open file. Its global keys configure the process, its
+            sections the application.
 
     Subscribes signals, so it belongs in the main thread. Ends in SystemExit when something failed.
     """

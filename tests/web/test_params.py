@@ -47,7 +47,7 @@ CALLABLES = [
 NAMES = st.sampled_from(["a", "b", "c", "d", "self"])
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=120, deadline=None)
 @given(
     handler=st.sampled_from(CALLABLES[:-1]),
     args=st.lists(st.just("x"), max_size=4),

@@ -20,14 +20,17 @@ def response_headers(request: Request, /, headers: Iterable[tuple[str, str]] = (
     """Set fields of the response.
 
     Parameters:
-        headers: names and values; a name that comes twice gives two lines. Raises HeaderError for what must not be
-            sent.
+        headers: names and values; a name that comes twice gives two lines. Raises HeaderError for what must
+            not be sent.
     """
     request.response.headers.update(list(headers))
 
 
 class ResponseHeaders(Tool):
-    """The tool. Its fields are checked once, when a plan is made, and every response of the plan begins with them."""
+    """The tool.
+
+    Its fields are checked once, when a plan is made, and every response of the plan begins with them.
+    """
 
     def __init__(self) -> None:
         super().__init__("on_start_resource", response_headers)

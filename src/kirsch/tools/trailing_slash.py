@@ -23,10 +23,11 @@ def trailing_slash(
     """Redirect to the same page with its proper end.
 
     Parameters:
-        missing: whether an index without a slash redirects to itself with one. Relative links on the page work then.
+        missing: whether an index without a slash redirects to itself with one. Relative links on the page
+            work then.
         extra: whether a page that is no index redirects from its URL with a slash to that without.
-        status: of the redirect; None for 301, or 308 to methods other than GET and HEAD, which must be repeated
-            as they are.
+        status: of the redirect; None for 301, or 308 to methods other than GET and HEAD, which must be
+            repeated as they are.
 
     Raises HTTPRedirect, to the same host whatever the path looks like.
     """
@@ -48,7 +49,10 @@ def trailing_slash(
 
 
 class TrailingSlash(Tool):
-    """The tool. Does not attach where it could never act: a path with a slash at its end while `extra` is off."""
+    """The tool.
+
+    Does not attach where it could never act: a path with a slash at its end while `extra` is off.
+    """
 
     def __init__(self) -> None:
         super().__init__("before_handler", trailing_slash, priority=_PRIORITY)

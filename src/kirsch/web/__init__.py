@@ -1,9 +1,9 @@
-"""The framework: applications, dispatch, plans, hooks and tools, requests and responses, the gateway to the server."""
+"""The framework: applications, dispatch, plans, hooks, tools, requests, responses, errors, the gateway."""
 
 from kirsch.web.application import Application, RedirectLoopError
 from kirsch.web.body import RequestBody
 from kirsch.web.context import Proxy, current
-from kirsch.web.dispatch import DispatchError, Dispatcher, Finder, Found, Path
+from kirsch.web.dispatch import Dispatcher, DispatchError, Finder, Found, Path
 from kirsch.web.errors import (
     HTTPError,
     HTTPRedirect,

@@ -1,7 +1,11 @@
-"""An application: a tree of objects under one path, with its configuration. Also a WSGI program for other servers."""
+"""An application: a tree of objects under one path, with its configuration.
+
+Also a WSGI program for other servers.
+"""
 
 from __future__ import annotations
 
+import functools
 import threading
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
@@ -31,13 +35,19 @@ if TYPE_CHECKING:
 __all__ = ["Application", "RedirectLoopError"]
 
 _MOST_PLANS = 2048
-"""Plans kept in each of two generations. A program has some hundred; only objects that invent attributes have more."""
+"""Plans kept in each of two generations. A program has some hundred; only objects that invent attributes
+have more."""
 
 _OF_BODY = frozenset({"content-length", "content-type", "content-encoding", "transfer-encoding", "expect"})
 
 
 class RedirectLoopError(KirschError):
     """InternalRedirects that came back to a path they had been to; the program is at fault."""
+
+
+def _close_all(requests: list[Request]) -> None:
+    for request in requests:
+        request.close()
 
 
 class _Memo:
@@ -58,19 +68,20 @@ class Application:
 
     Parameters:
         root: the object the walk begins at; may be None while nothing is to be found.
-        script_name: the path it is mounted at, `/wiki`, without a slash at its end; None takes it from the WSGI
-            environ of each request.
+        script_name: the path it is mounted at, `/wiki`, without a slash at its end; None takes it from the
+            WSGI environ of each request.
         config: configuration by section, `{"/static": {...}}`: a dict, the name of a file or an open file.
         site: what it shares with other applications; else a site of its own.
 
-    Any thread may call it. `merge` and changes of `config` may happen while it serves: requests see the configuration
-    before or after.
+    Any thread may call it. `merge` and changes of `config` may happen while it serves: requests see the
+    configuration before or after.
     """
 
     request_class: type[Request] = Request
     response_class: type[Response] = Response
     relative_urls: bool | str = False
-    """What `kirsch.url` does without being told: False for absolute URLs, True for relative ones, `"server"`."""
+    """What `kirsch.url` does without being told: False for absolute URLs, True for relative ones,
+    `"server"`."""
 
     def __init__(
         self,
@@ -132,13 +143,16 @@ class Application:
         self.renew()
 
     def find_config(self, path: str, key: str, default: Any = None) -> Any:
-        """Return the value of `key` for `path`: of its section, the nearest above it, the global configuration."""
+        """Return the value of `key` for `path`: of the nearest section upwards, else the global one."""
         missing = object()
         found = find(self._config, path, key, missing)
         return self.site.config.get(key, default) if found is missing else found
 
     def renew(self) -> None:
-        """Compile every plan anew when it is next needed. For changes of `_cp_config` inside a dict; all others are noticed."""
+        """Compile every plan anew when it is next needed.
+
+        To be called after a change inside a `_cp_config` dict; all other changes are noticed.
+        """
         with self._renewing:
             self._sections = {
                 name if name == "/" else name.rstrip("/"): section
@@ -251,7 +265,7 @@ class Application:
             exchange.status, exchange.fields, exchange.content = inner.status, inner.fields, inner.content
             closing = [one for one in requests if one.exchange.after is not None]
             if closing:
-                exchange.after = lambda: [one.close() for one in closing] and None
+                exchange.after = functools.partial(_close_all, closing)
             return request
 
     def _successor(self, request: Request, redirect: InternalRedirect) -> Request:

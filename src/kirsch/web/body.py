@@ -56,7 +56,8 @@ class RequestBody:
         self.headers = headers
         """Fields of the request."""
         self.processors: dict[str, Callable[[RequestBody], object]] = dict(_PROCESSORS)
-        """What takes a body apart, by media type, by `type/`, or by `""` for what has neither. Belongs to this
+        """What takes a body apart, by media type, by `type/`, or by `""` for what has neither. Belongs to
+        this
         request; a processor fills `params`."""
         self.params: dict[str, Any] = {}
         """What a processor found, by name; a name that came more than once has a list."""
@@ -95,7 +96,7 @@ class RequestBody:
         return iter(self.file.readline, b"")
 
     def read_all(self, limit: int) -> bytes:
-        """Return the whole body; HTTPError 413 if it is longer than `limit` bytes, 400 if it was cut short."""
+        """Return the whole body; HTTPError 413 if it is longer than `limit` bytes, 400 if cut short."""
         if self.length > limit:
             raise HTTPError(413, f"The body has {self.length} bytes; at most {limit} are allowed.")
         data = self.file.read(limit + 1 if self.length < 0 else self.length)

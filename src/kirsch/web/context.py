@@ -1,8 +1,8 @@
 """The request of the code that runs: what `kirsch.request` and `kirsch.response` stand for.
 
-One context variable holds the request, so threads and tasks each see their own. It is set by `serving` alone, while an
-application answers and while the body of an answer is produced. Nothing else in this room reads it; the core
-passes objects.
+One context variable holds the request, so threads and tasks each see their own. It is set by `serving` alone,
+while an application answers and while the body of an answer is produced. Nothing else in this room reads it;
+the core passes objects.
 """
 
 from __future__ import annotations
@@ -44,7 +44,9 @@ def _response() -> Response:
 
 
 class Proxy:
-    """Stands for an object that is looked up at every use. Reading, setting and deleting attributes pass through.
+    """Stands for an object that is looked up at every use.
+
+    Reading, setting and deleting attributes pass through.
 
     Parameters:
         find: returns the object; raises NoRequestError where there is none.

@@ -1,11 +1,11 @@
 """From a path to a page handler: the walk along the attributes of the root.
 
-Each segment of the path is an attribute of the object before it, and at the end stands a hidden `index`. The walk goes as
-far as there are attributes; then the search goes back to the nearest object that is exposed, or has an
-exposed `default`, and the segments behind it become its positional arguments.
+Each segment of the path is an attribute of the object before it, and at the end stands a hidden `index`. The
+walk goes as far as there are attributes; then the search goes back to the nearest object that is exposed, or
+has an exposed `default`, and the segments behind it become its positional arguments.
 
-The walk is done for every request, so objects may change while they are served. It touches nothing but attributes
-and ends with a key for the plan (`kirsch.web.plan`).
+The walk is done for every request, so objects may change while they are served. It touches nothing but
+attributes and ends with a key for the plan (`kirsch.web.plan`).
 """
 
 from __future__ import annotations
@@ -25,6 +25,9 @@ if TYPE_CHECKING:
 
 __all__ = ["DispatchError", "Dispatcher", "Finder", "Found", "Path"]
 
+_CALL: Final = "__call__"
+"""Looked up on a class: whether its instances are called by a function of Python."""
+
 _TRANSLATION: Final = str.maketrans(string.punctuation, "_" * len(string.punctuation))
 
 
@@ -33,7 +36,9 @@ class DispatchError(KirschError):
 
 
 class Path:
-    """The path of a request below its application, taken apart. Immutable, and shared by requests for the same path.
+    """The path of a request below its application, taken apart.
+
+    Immutable, and shared by requests for the same path.
 
     Parameters:
         script_name: the path of the application, decoded, without a slash at its end.
@@ -80,7 +85,8 @@ class Found(NamedTuple):
     label: str
     """The route pattern below the application; empty for a path that leads nowhere."""
     layers: list[tuple[str, Mapping[str, Any]]]
-    """Configuration from the root downwards, each with the path it belongs to; does not hold the global one."""
+    """Configuration from the root downwards, each with the path it belongs to; does not hold the global
+    one."""
     trace: Trace | None = None
     """How to see that a later walk finds the same; None where that takes a whole walk."""
 
@@ -96,11 +102,11 @@ class Finder(Protocol):
 
 
 class Trace:
-    """One walk in few facts, so that the next along the same path is compared step by step instead of done anew.
+    """One walk in few facts, so that the next along the same path is compared with it instead of done anew.
 
-    Made for walks along plain attributes only, by far the most. `follow` looks at everything that could have changed what
-    the walk finds: attributes that were there, those that were not, `exposed`, `default`, and which dicts the
-    configuration came from. Immutable.
+    Made for walks along plain attributes only, by far the most. `follow` looks at everything that could have
+    changed what the walk finds: attributes that were there, those that were not, `exposed`, `default`, and
+    which dicts the configuration came from. Immutable.
 
     Parameters:
         root: the root.
@@ -152,23 +158,27 @@ class Trace:
         for name in self.missing:
             if getattr(node, name, None) is not None:
                 return None
+        return self._page(nodes)
+
+    def _page(self, nodes: list[Any]) -> Any:
         for _ in range(self.passed):
             passed = nodes.pop()
             if getattr(passed, "exposed", False) or getattr(passed, "default", None) is not None:
                 return None
         page = nodes[-1]
-        if self.default is None:
-            facts = page.__func__.__dict__ if type(page) is MethodType else None
-            if facts is None:
-                if not getattr(page, "exposed", False) or getattr(page, "default", None) is not None:
-                    return None
-            elif not facts.get("exposed") or "default" in facts:
-                return None
-            return page
-        page = getattr(page, "default", None)
+        if self.default is not None:
+            return self._default(page)
+        if type(page) is MethodType:
+            facts = page.__func__.__dict__
+            return page if facts.get("exposed") and "default" not in facts else None
+        exposed = getattr(page, "exposed", False) and getattr(page, "default", None) is None
+        return page if exposed else None
+
+    def _default(self, owner: Any) -> Any:
+        page = getattr(owner, "default", None)
         if type(page) is not MethodType or page.__func__ is not self.default:
             return None
-        facts = self.default.__dict__
+        facts = page.__func__.__dict__
         if not facts.get("exposed") or facts.get("_cp_config") is not self.default_config:
             return None
         return page
@@ -296,7 +306,7 @@ class _Walk:
             names = ()
         if len(rest) > before:
             raise DispatchError(
-                f"{ask!r} made the path longer: it may take segments out of vpath, from its start, but not add any"
+                f"{ask!r} made the path longer: it may take segments off the start of vpath, but not add any"
             )
         if len(rest) == before:
             # It used a segment without taking it out.
@@ -305,7 +315,7 @@ class _Walk:
         return child, "".join(f"/{{{name}}}" for name in (names or ("*",) * used)[:used])
 
     def _configure(self, node: Any, first: int, last: int) -> None:
-        """Note the configuration of `node`, and of the sections of the segments `first` to `last` that led to it."""
+        """Note the configuration of `node`, and the sections of the segments that led to it."""
         facts = _facts(node)
         config = getattr(node, "_cp_config", None) if facts is None else facts.get("_cp_config")
         if config:
@@ -360,8 +370,8 @@ class _Walk:
 
     def _trace(self, trail: list[_Node], place: int, default: Any) -> Trace | None:
         """Return the trace of this walk, None if it went other ways than plain attributes."""
-        function = default.__func__ if type(default) is MethodType else None
-        if not self._plain or (default is not None and type(function) is not FunctionType):
+        function = getattr(default, "__func__", None) if type(default) is MethodType else None
+        if not self._plain or (default is not None and not isinstance(function, FunctionType)):
             return None
         steps = []
         for name, node in zip(self._names, trail[1:], strict=False):
@@ -381,11 +391,11 @@ class _Walk:
             self._missing,
             len(trail) - 1 - place,
             function,
-            None if function is None else function.__dict__.get("_cp_config"),
+            None if default is None else getattr(default, "_cp_config", None),
         )
 
     def _insert(self, depth: int, config: Mapping[str, Any]) -> None:
-        """Note the configuration of a `default`: after what belongs to its object, before what lies deeper."""
+        """Note the configuration of a `default`: after that of its object, before what lies deeper."""
         place = sum(layer[0] <= depth for layer in self._layers)
         self._layers.insert(place, (depth, self._path(depth), config))
         self._identities += ("default", depth, id(config))
@@ -395,7 +405,7 @@ class _Walk:
 
 
 def _facts(value: Any) -> dict[str, Any] | None:
-    """Return the attributes of a function or method, which cost far less to look up there; None for anything else."""
+    """Return the attributes of a function or method, which cost less to look up there; None for all else."""
     kind = type(value)
     if kind is MethodType:
         value = value.__func__
@@ -419,4 +429,4 @@ def _identity(handler: Any) -> object:
         return handler
     if isinstance(handler, type):
         return id(handler)
-    return kind if type(getattr(kind, "__call__", None)) is FunctionType else id(handler)
+    return kind if type(getattr(kind, _CALL, None)) is FunctionType else id(handler)

@@ -1,7 +1,8 @@
 """The one place that turns an error or a redirect into a response.
 
-Pages are small, escaped, and say nothing of this program but what a person can act on. A client that prefers JSON gets
-JSON. An unexpected error is logged with its traceback under the id of the request, and the client sees the id.
+Pages are small, escaped, and say nothing of this program but what a person can act on. A client that prefers
+JSON gets JSON. An unexpected error is logged with its traceback under the id of the request, and the client
+sees the id.
 """
 
 from __future__ import annotations
@@ -9,10 +10,7 @@ from __future__ import annotations
 import os
 import traceback
 from html import escape
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
-
-import msgspec
 
 from kirsch.http.accept import Accept
 from kirsch.http.status import status_line
@@ -72,7 +70,7 @@ def answer_unexpected(request: Request, error: BaseException) -> None:
 
 
 def answer_redirect(request: Request, redirect: HTTPRedirect) -> None:
-    """Make `redirect` the response: status, Location, and a page with the links for clients that do not follow.
+    """Make `redirect` the response: status, Location, and a page with links for clients that do not follow.
 
     Raises UnsafeRedirectError for a URL that may not be redirected to.
     """
@@ -109,7 +107,7 @@ def last_resort() -> tuple[str, list[tuple[str, str]], bytes]:
 
 
 def _clean(request: Request, code: int) -> str | None:
-    """Remove the fields that spoke of other content, and cookies' jar stays; return a Content-Range to keep."""
+    """Remove the fields that spoke of other content; return a Content-Range to keep."""
     headers = request.response.headers
     kept = headers.get("Content-Range") if code == _RANGE_NOT_SATISFIABLE else None
     for name in _OF_CONTENT:
@@ -121,19 +119,22 @@ def _clean(request: Request, code: int) -> str | None:
 def _draw(request: Request, code: int, status: str, message: str, shown: str, reference: str = "") -> None:
     """Set body and Content-Type to the page: the program's own if it has one, else JSON or HTML."""
     response = request.response
-    custom = request.error_page.get(str(code), request.error_page.get(code, request.error_page.get("default")))  # type: ignore[call-overload]  # set by hand, a code may be a number
+    pages = request.error_page
+    custom = pages.get(str(code), pages.get("default"))
     if custom is not None:
         try:
             response.headers["Content-Type"] = "text/html; charset=utf-8"
             response.body = _custom(custom, status, message, shown)
         except Exception as error:  # noqa: BLE001  the boundary of the program's page; ours takes its place
-            request.app.log.error(f"the error page for {status} failed", "HTTP", traceback=True)
+            request.app.log(f"the error page for {status} failed", "HTTP", traceback=True)
             if request.show_tracebacks:
                 shown += _FAILED.format(error=_traceback(error))
         else:
             return
     if _wants_json(request):
-        document = {"status": code, "error": status[4:], "message": message}
+        import msgspec  # late: a sixth of what importing the framework costs
+
+        document: dict[str, object] = {"status": code, "error": status[4:], "message": message}
         if reference:
             document["reference"] = reference
         if shown:
@@ -151,15 +152,19 @@ def _draw(request: Request, code: int, status: str, message: str, shown: str, re
 
 def _wants_json(request: Request) -> bool:
     field = request.headers.get("Accept")
-    return field is not None and Accept.parse(field).best(("text/html", "application/json")) == "application/json"
+    return (
+        field is not None
+        and Accept.parse(field).best(("text/html", "application/json")) == "application/json"
+    )
 
 
 def _custom(page: Any, status: str, message: str, shown: str) -> Any:
-    """Return what the program's page gives: a callable's result, or a file with its blanks filled in, escaped."""
+    """Return what the program's page gives: a callable's result, or a file with its blanks filled in."""
     values = {"status": status, "message": message, "traceback": shown, "version": "Kirsch"}
     if callable(page):
         return page(**values)
-    template = Path(os.fsdecode(page)).read_text("utf-8")
+    with open(os.fsdecode(page), encoding="utf-8") as file:  # noqa: PTH123  pathlib is not loaded for this alone
+        template = file.read()
     return template % {name: escape(value) for name, value in values.items()}
 
 

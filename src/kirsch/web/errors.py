@@ -1,4 +1,4 @@
-"""Exceptions that are answers: raise one anywhere in a handler, a hook or a tool, and it becomes the response.
+"""Exceptions that are answers: raise one in a handler, a hook or a tool, and it becomes the response.
 
     KirschError             anything this framework raises for a program to see
       HTTPError             an error page, 400 to 599
@@ -6,10 +6,11 @@
       HTTPRedirect          the client shall go elsewhere, 300 to 308
       InternalRedirect      another resource of this process answers, unseen by the client
       UnsafeRedirectError   a redirect to a place that was not allowed; the program is at fault
-      NoRequestError        `kirsch.request` was used where no request is being answered; also an AttributeError
+      NoRequestError        `kirsch.request` was used where no request is being answered; also an
+      AttributeError
 
-`HTTPError` and `HTTPRedirect` know how to answer a request; `kirsch.web.errorpage` is the one place that draws
-pages.
+`HTTPError` and `HTTPRedirect` know how to answer a request; `kirsch.web.errorpage` is the one place that
+draws pages.
 """
 
 from __future__ import annotations
@@ -47,11 +48,12 @@ class HTTPError(KirschError):
     """An error page (RFC 9110 15.5 and 15.6).
 
     Parameters:
-        status: a code from 400 to 599, or such a code with a reason phrase of one's own, `"404 No such note"`.
-        message: what to tell the client, as plain text; it is escaped where it is shown. None for the sentence
-            the code stands for.
-        headers: fields of the response, such as `Allow` with a 405. Raises nothing here; they are checked when
-            the response is made.
+        status: a code from 400 to 599, or such a code with a reason phrase of one's own, `"404 No such
+            note"`.
+        message: what to tell the client, as plain text; it is escaped where it is shown. None for the
+            sentence the code stands for.
+        headers: fields of the response, such as `Allow` with a 405. Raises nothing here; they are checked
+            when the response is made.
 
     Raises ValueError for another code. An instance can be called and raises itself, so it can be a handler.
     """
@@ -95,7 +97,7 @@ class HTTPError(KirschError):
         status: int | str = 500,
         message: str = "",
     ) -> Iterator[None]:
-        """Turn `exceptions` raised in the block into an HTTPError, whose message is `message` or their text."""
+        """Turn `exceptions` raised in the block into an HTTPError with `message`, or with their text."""
         try:
             yield
         except exceptions as error:

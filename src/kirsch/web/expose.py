@@ -16,8 +16,8 @@ F = TypeVar("F")
 class Aliased:
     """A function in a class body that shall have more than one name there.
 
-    When the class is made, it puts the function itself under its own name and under every alias, and is gone. Until
-    then it passes everything on to the function, so that decorators above it work.
+    When the class is made, it puts the function itself under its own name and under every alias, and is gone.
+    Until then it passes everything on to the function, so that decorators above it work.
     """
 
     def __init__(self, function: Callable[..., Any], aliases: Sequence[str]) -> None:
@@ -35,6 +35,7 @@ class Aliased:
         setattr(self._function, name, value)
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        """Call the function."""
         return self._function(*args, **kwargs)
 
     def __get__(self, instance: object | None, owner: type | None = None) -> Any:
@@ -68,7 +69,9 @@ def expose(func: Any = None, alias: str | Sequence[str] | None = None) -> Any:
     if alias is None or alias == []:
         return func
     if isinstance(func, type):
-        raise TypeError(f"aliases are for functions; assign the class to another name: other = {func.__name__}")
+        raise TypeError(
+            f"aliases are for functions; assign the class to another name: other = {func.__name__}"
+        )
     return Aliased(func, [alias] if isinstance(alias, str) else alias)
 
 
@@ -89,7 +92,7 @@ class PopArgs:
 
     def __call__(self, cls: F) -> F:
         """Make this the dispatch method of a class, and return the class."""
-        cls._cp_dispatch = self  # type: ignore[attr-defined]  # noqa: SLF001  the attribute dispatch asks
+        cls._cp_dispatch = self  # type: ignore[attr-defined]
         return cls
 
     def pop(self, vpath: list[str]) -> tuple[dict[str, str], Any]:
@@ -110,12 +113,12 @@ class PopArgs:
 
 
 def popargs(*names: str, handler: Any = None) -> PopArgs:
-    """Return a class decorator that makes path segments parameters: `/notes/5/edit` calls `Note.edit(id="5")`.
+    """Return a class decorator that makes segments parameters: `/notes/5/edit` calls `Note.edit(id="5")`.
 
     Parameters:
         names: names of the parameters, in order; fewer segments give fewer parameters.
-        handler: an object the path goes on at; or a callable, called with the parameters by name, that returns
-            it. None to go on at the instance itself.
+        handler: an object the path goes on at; or a callable, called with the parameters by name, that
+            returns it. None to go on at the instance itself.
 
     Attributes that are exposed win over parameters.
     """

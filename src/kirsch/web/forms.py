@@ -1,12 +1,12 @@
-"""Forms: urlencoded (WHATWG URL) and multipart (RFC 7578). Every limit is a 413, everything malformed a 400."""
+"""Forms: urlencoded (WHATWG URL) and multipart (RFC 7578).
+
+Every limit is a 413, everything malformed a 400.
+"""
 
 from __future__ import annotations
 
 import re
-from tempfile import SpooledTemporaryFile
 from typing import TYPE_CHECKING, Any, BinaryIO, cast
-
-import multipart
 
 from kirsch.http.headers import Headers
 from kirsch.http.media import decode_ext_value
@@ -15,6 +15,8 @@ from kirsch.web.errors import HTTPError
 from kirsch.web.params import merge_params
 
 if TYPE_CHECKING:
+    import multipart  # type: ignore[import-untyped]  # it ships no types
+
     from kirsch.web.body import RequestBody
 
 __all__ = ["Part", "read_multipart", "read_urlencoded", "safe_filename"]
@@ -36,7 +38,8 @@ _CHARSETS = {
     "latin1": "latin-1",
     "windows-1252": "cp1252",
 }
-"""Charsets of forms. Not whatever Python knows: some of its codecs take quadratic time, or are no charsets."""
+"""Charsets of forms. Not whatever Python knows: some of its codecs take quadratic time, or are no
+charsets."""
 
 
 class Part:
@@ -52,9 +55,7 @@ class Part:
 
     __slots__ = ("file", "filename", "headers", "name", "raw_filename", "size")
 
-    def __init__(
-        self, name: str, filename: str, raw_filename: str, headers: Headers, file: BinaryIO
-    ) -> None:
+    def __init__(self, name: str, filename: str, raw_filename: str, headers: Headers, file: BinaryIO) -> None:
         self.name = name
         self.filename = filename
         self.raw_filename = raw_filename
@@ -83,7 +84,8 @@ class Part:
 def safe_filename(name: str) -> str:
     """Return the last component of `name`, by either kind of slash, without control characters.
 
-    Empty when nothing is left, as of `..`. It is fit to be shown; a file is better stored under a name of one's own.
+    Empty when nothing is left, as of `..`. It is fit to be shown; a file is better stored under a name of
+    one's own.
     """
     last = re.split(r"[/\\]", _CONTROL.sub("", name))[-1].strip()
     return "" if last in {".", ".."} else last
@@ -109,6 +111,8 @@ def _codec(charset: str) -> str:
 
 def read_multipart(body: RequestBody) -> None:
     """Read a multipart/form-data body: fields and files into `body.params`, files into `body.parts` too."""
+    import multipart  # late: only uploads need it, and it brings the standard library's e-mail headers
+
     boundary = body.content_type[1].get("boundary", "")
     if not 0 < len(boundary) <= _LONGEST_BOUNDARY or not boundary.isascii():
         raise HTTPError(400, "The Content-Type names no valid boundary.")
@@ -149,7 +153,7 @@ class _Reader:
         """Take an event: the head of a segment, a piece of it, or None for its end."""
         if event is None:
             self._end()
-        elif isinstance(event, multipart.MultipartSegment):
+        elif not isinstance(event, (bytes, bytearray)):
             self._begin(event)
         elif self._part is not None:
             self._part.file.write(event)
@@ -169,6 +173,8 @@ class _Reader:
             return
         if len(self._body.parts) >= self._body.max_files:
             raise HTTPError(413, f"The form has more than {self._body.max_files} files.")
+        from tempfile import SpooledTemporaryFile
+
         # Made here and not in a `with`: it lives as long as the request and `RequestBody.close` closes it.
         file = cast("BinaryIO", SpooledTemporaryFile(self._body.file_memory))  # noqa: SIM115  see above
         headers = Headers.trusted(list(segment.headerlist))
@@ -189,7 +195,10 @@ class _Reader:
 
 
 def _filename(segment: multipart.MultipartSegment) -> str | None:
-    """Return the file name of a part, None if it has none. RFC 7578 4.2 forbids `filename*`, some clients send it."""
+    """Return the file name of a part, None if it has none.
+
+    RFC 7578 4.2 forbids `filename*`, some clients send it.
+    """
     extended = _EXTENDED.search(segment.header("Content-Disposition", ""))
     if extended is not None:
         decoded = decode_ext_value(extended[1])

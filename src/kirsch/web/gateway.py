@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from kirsch.http.exchange import Exchange
 from kirsch.http.pace import PaceTable
@@ -18,19 +18,10 @@ if TYPE_CHECKING:
     from kirsch.http.pace import Pace
     from kirsch.web.tree import Tree
 
-__all__ = ["Gateway", "WSGIGatewayFactory"]
+__all__ = ["Gateway"]
 
 _MOST_PATHS = 8192
 """Paths whose plan's pace is remembered, in each of two generations; some 200 bytes each."""
-
-
-class WSGIGatewayFactory(Protocol):
-    """What makes gateways to WSGI programs that are grafted into a tree: the server's `WSGIGateway`."""
-
-    exchange_type: type[Exchange]
-
-    def __call__(self, application: Any, /, *, script_name: str = "") -> Callable[[Exchange], None]:
-        """Return a gateway that serves `application` under `script_name`."""
 
 
 class _Place(NamedTuple):
@@ -47,14 +38,21 @@ class Gateway:
 
     Parameters:
         tree: the tree.
-        wsgi: makes gateways for grafted WSGI programs; None where none will be grafted.
+        wsgi: makes the gateway of a grafted WSGI program from that and its script name; None where none will be
+            grafted.
+        exchange_type: the class of exchanges those gateways need.
 
     Called from many threads at once.
     """
 
-    def __init__(self, tree: Tree, wsgi: WSGIGatewayFactory | None = None) -> None:
+    def __init__(
+        self,
+        tree: Tree,
+        wsgi: Callable[[Any, str], Callable[[Exchange], None]] | None = None,
+        exchange_type: type[Exchange] = Exchange,
+    ) -> None:
         self.tree = tree
-        self.exchange_type: type[Exchange] = Exchange if wsgi is None else wsgi.exchange_type
+        self.exchange_type = exchange_type
         self._wsgi = wsgi
         self._key = f"web{id(self)}"
         self._places: Memory[_Place] = Memory(_MOST_PATHS)
@@ -84,7 +82,7 @@ class Gateway:
             self.tree.answer_nowhere(exchange, place.path)
 
     def pace(self, head: RequestHead) -> Pace:
-        """Return the pace of the plan that answered such a request last; else one by the shape of its path."""
+        """Return the pace of the plan that answered such a request last; else one by the path's shape."""
         found: Pace | None = head.derived.get("pace")
         if found is None:
             found = self._paces.get((head.method, head.path))
@@ -125,10 +123,10 @@ class Gateway:
             return kept[1]
         if self._wsgi is None:
             raise TypeError(
-                f"a WSGI program is grafted at {script_name or '/'!r}, but this gateway was made without a WSGI gateway; "
-                "pass kirsch.server.WSGIGateway as wsgi="
+                f"a WSGI program is grafted at {script_name or '/'!r}, but this gateway was made without "
+                "a way to call it; pass wsgi="
             )
-        made = self._wsgi(program, script_name=script_name)
+        made = self._wsgi(program, script_name)
         self._grafts[script_name] = (program, made)
         return made
 

@@ -9,9 +9,9 @@
     before_error_response  an unexpected error, before its page is drawn
     after_error_response   an unexpected error, after that
 
-At a point hooks run in order of priority, 0 to 100, low first; ties in the order they were attached. When one
-raises, those after it that are `failsafe` still run, then the exception goes on. If one of these raises too, its
-exception takes over, with the first as its context.
+At a point hooks run in order of priority, 0 to 100, low first; ties in the order they were attached. When
+one raises, those after it that are `failsafe` still run, then the exception goes on. If one of these raises
+too, its exception takes over, with the first as its context.
 """
 
 from __future__ import annotations
@@ -93,7 +93,10 @@ class Hook:
 
 
 class Hooks(dict[str, list[Hook]]):
-    """Hooks by point. One belongs to a plan and is never changed; a request that attaches gets a copy of its own."""
+    """Hooks by point.
+
+    One belongs to a plan and is never changed; a request that attaches gets a copy of its own.
+    """
 
     def attach(
         self,

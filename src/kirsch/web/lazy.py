@@ -14,7 +14,8 @@ T = TypeVar("T")
 
 
 class lazy(Generic[T]):  # noqa: N801  a decorator, used like `property`
-    """A method that becomes an attribute with its result at the first access; it can be set and deleted like any.
+    """A method that becomes an attribute with its result at the first access; it can be set and deleted
+    like any.
 
     `functools.cached_property` does the same but takes a lock for it on Python 3.11, shared by all instances.
     Owned by the thread that owns the instance.

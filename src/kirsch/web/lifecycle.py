@@ -1,4 +1,4 @@
-"""One request from its resource to its answer: the order of everything, for success and for each kind of failure.
+"""One request from its resource to its answer: the order of everything, for success and for each failure.
 
     resource found, configuration applied
     on_start_resource, before_request_body, body taken apart, before_handler
@@ -6,8 +6,8 @@
     before_finalize, finalize
     on_end_resource
 
-An HTTPError or HTTPRedirect, raised anywhere before finalize, becomes the response, then before_finalize, finalize and
-on_end_resource follow as for any other. An unexpected error skips to on_end_resource; then come
+An HTTPError or HTTPRedirect, raised anywhere before finalize, becomes the response, then before_finalize,
+finalize and on_end_resource follow as for any other. An unexpected error skips to on_end_resource; then come
 before_error_response, the error page, after_error_response and finalize.
 """
 
@@ -31,7 +31,8 @@ __all__ = ["answer", "recover"]
 _KNOWN: Final = frozenset(
     {
         *("GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS", "PATCH"),
-        # RFC 4918, 3253, 3744, 5323, 4791 and 9110's registry: what calendars, file shares and repositories use.
+        # RFC 4918, 3253, 3744, 5323, 4791 and 9110's registry: what calendars, file shares and repositories
+        # use.
         *("PROPFIND", "PROPPATCH", "MKCOL", "COPY", "MOVE", "LOCK", "UNLOCK", "REPORT", "SEARCH", "ACL"),
         *("MKCALENDAR", "MKACTIVITY", "CHECKOUT", "MERGE", "LINK", "UNLINK", "QUERY"),
     }
@@ -55,7 +56,7 @@ def answer(request: Request) -> None:
             _answer_plain(request, plan)
         else:
             _answer_fully(request, plan)
-    except Exception as error:  # the boundary of the program: whatever it raises becomes an answer here
+    except Exception as error:  # noqa: BLE001  the boundary of the program: what it raises becomes an answer
         recover(request, error)
 
 
@@ -70,7 +71,7 @@ def _answer_plain(request: Request, plan: Plan) -> None:
     try:
         try:
             if handler is None:
-                raise NotFound  # noqa: TRY301  one place answers it
+                raise NotFound
             if (
                 not request.exchange.head.query
                 and request.popped is None
@@ -245,8 +246,9 @@ def _give_up(request: Request, error: Exception) -> None:
 
 
 def _log(request: Request, error: Exception) -> None:
-    request.app.log.error(
-        f"{request.unique_id} {request.method} {request.script_name}{request.path_info} failed at {request.stage}",
+    request.app.log(
+        f"{request.unique_id} {request.method} {request.script_name}{request.path_info} "
+        f"failed at {request.stage}",
         "HTTP",
         traceback=error,
     )

@@ -1,7 +1,7 @@
-"""Logs: errors and events to `kirsch.error`, requests to `kirsch.access`, both of the standard library's `logging`.
+"""Logs: errors and events to `kirsch.error`, requests to `kirsch.access`, by the standard `logging`.
 
-One event is one line: control characters in a message are escaped (CWE-117), but for the lines of a traceback, which
-are indented so that none of them can pass for an event.
+One event is one line: control characters in a message are escaped (CWE-117), but for the lines of a
+traceback, which are indented so that none of them can pass for an event.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import re
 import sys
 import time
 import traceback as tracebacks
-from typing import TYPE_CHECKING, Any, TextIO
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from kirsch.config import LogSettings
@@ -35,7 +35,8 @@ class LogManager:
         name: appended to the names of the loggers; empty for those of the site.
         root: first part of the names of the loggers.
 
-    Handlers hang on the site's loggers; an application's loggers pass everything on to them. Any thread may log.
+    Handlers hang on the site's loggers; an application's loggers pass everything on to them. Any thread may
+    log.
     """
 
     def __init__(self, name: str = "", root: str = "kirsch") -> None:
@@ -48,7 +49,11 @@ class LogManager:
         self._handlers: dict[str, logging.Handler] = {}
 
     def __call__(
-        self, msg: str = "", context: str = "", severity: int = logging.INFO, traceback: bool = False
+        self,
+        msg: str = "",
+        context: str = "",
+        severity: int | None = None,
+        traceback: bool | BaseException = False,
     ) -> None:
         """Log an event; the same as `error`."""
         self.error(msg, context, severity, traceback)
@@ -85,7 +90,10 @@ class LogManager:
         self.error_log.log(severity, "%s", text)
 
     def access(self, request: Request) -> None:
-        """Log a request that was answered, in the combined format. For programs under another server; ours logs itself."""
+        """Log a request that was answered, in the combined format.
+
+        For programs under another server; ours logs itself.
+        """
         if not self.access_log.isEnabledFor(logging.INFO):
             return
         head = request.head
@@ -103,7 +111,10 @@ class LogManager:
     # --- where it goes ---
 
     def configure(self, settings: LogSettings) -> None:
-        """Send the logs where the settings say, instead of where they went. OSError for a file that cannot be opened."""
+        """Send the logs where the settings say, instead of where they went.
+
+        OSError for a file that cannot be opened.
+        """
         self.remove_handlers()
         if settings.screen:
             self._add("screen", self.error_log, _Screen("stderr"))
@@ -149,14 +160,24 @@ def _quoted(text: str) -> str:
     return _QUOTED.sub(r"\\\g<0>", escape_controls(text)) if text else "-"
 
 
-class _Screen(logging.StreamHandler[TextIO]):
-    """Writes to what `sys.stderr` or `sys.stdout` is at the moment; programs and tests replace them."""
+class _Screen(logging.Handler):
+    """Writes to what `sys.stderr` or `sys.stdout` is at the moment; programs and tests replace them.
 
-    def __init__(self, name: str) -> None:
-        self._name_of_stream = name
-        logging.Handler.__init__(self)
+    Parameters:
+        stream: `stderr` or `stdout`.
+    """
 
-    @property
-    def stream(self) -> Any:
-        """The stream."""
-        return getattr(sys, self._name_of_stream)
+    def __init__(self, stream: str) -> None:
+        super().__init__()
+        self._stream = stream
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Write a record; what cannot be written is `logging`'s to report."""
+        try:
+            stream = getattr(sys, self._stream)
+            # None in a process without a console.
+            if stream is not None:
+                stream.write(self.format(record) + "\n")
+                stream.flush()
+        except Exception:  # noqa: BLE001  as every handler of `logging`: a log must not end the program
+            self.handleError(record)

@@ -1,12 +1,13 @@
 """What a handler can be called with, read from its signature once, and checked before it is called.
 
-A request that does not fit is the client's mistake, so it becomes a 404 (the URL names nothing) or a 400 (the body is
-wrong), and a TypeError that a handler raises inside is never mistaken for one.
+A request that does not fit is the client's mistake, so it becomes a 404 (the URL names nothing) or a 400 (the
+body is wrong), and a TypeError that a handler raises inside is never mistaken for one.
 """
 
 from __future__ import annotations
 
 import inspect
+from types import FunctionType, MethodType
 from typing import TYPE_CHECKING, Any
 
 from kirsch.web.errors import HTTPError
@@ -30,7 +31,7 @@ class Parameters:
     A callable without a signature (some of C) accepts everything.
     """
 
-    __slots__ = ("fewest", "most", "named", "only", "passes", "places", "required", "takes_all", "takes_more")
+    __slots__ = ("bound", "fewest", "most", "named", "only", "passes", "places", "required", "takes_all", "takes_more")
 
     def __init__(self, handler: Callable[..., object]) -> None:
         try:
@@ -57,6 +58,8 @@ class Parameters:
         """Whether there is `*args`."""
         self.takes_all = any(one.kind is inspect.Parameter.VAR_KEYWORD for one in given)
         """Whether there is `**kwargs`."""
+        self.bound = _bound(handler)
+        """Name of the parameter that is the object itself, which nothing may be given by; `""` without one."""
         keyword_only = any(name not in self.places for name in self.required)
         self.fewest = 1_000_000 if keyword_only else sum(name in self.required for name in self.places)
         """Path segments without which a call by segments alone cannot work."""
@@ -90,8 +93,9 @@ class Parameters:
             status = 400 if all(name in body for name in twice) else 404
             raise _error(status, "Multiple values for parameters: ", twice, explain=explain)
         if self.takes_all:
-            return
-        extra = [name for name in kwargs if name not in self.named]
+            extra = [self.bound] if self.bound in kwargs else []
+        else:
+            extra = [name for name in kwargs if name not in self.named]
         in_query = [name for name in extra if name not in body]
         if in_query:
             raise _error(404, "Unexpected query string parameters: ", in_query, explain=explain)
@@ -100,6 +104,24 @@ class Parameters:
 
 
 _ANYTHING = tuple(inspect.signature(lambda *args, **kwargs: (args, kwargs)).parameters.values())
+
+
+def _bound(handler: object) -> str:
+    """Return the name under which Python passes the object to `handler`: `self`, mostly.
+
+    With `**kwargs` a parameter of that name would be a TypeError of the call, though the signature takes it.
+    """
+    if isinstance(handler, type):
+        function = handler.__init__  # type: ignore[misc]  # looked at, not called
+    elif isinstance(handler, (MethodType, FunctionType)):
+        function = getattr(handler, "__func__", None)
+    else:
+        function = getattr(type(handler), "__call__", None)  # noqa: B004  its signature is wanted
+    code = getattr(function, "__code__", None)
+    if code is None or not code.co_argcount or code.co_posonlyargcount:
+        return ""
+    name: str = code.co_varnames[0]
+    return name
 
 
 def _error(status: int, text: str, names: Iterable[str], *, explain: bool) -> HTTPError:

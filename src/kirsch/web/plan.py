@@ -1,8 +1,8 @@
 """Plans: how a resource is answered, compiled once per resource and configuration generation.
 
-Dispatch walks the objects anew for every request, because they may change at run time, and ends with a key: which
-attributes it went through, which configuration dicts it met, which function it found. What follows from the key
-alone is the plan. A request looks its plan up; it merges no dictionaries and sets up no tools.
+Dispatch walks the objects anew for every request, because they may change at run time, and ends with a key:
+which attributes it went through, which configuration dicts it met, which function it found. What follows from
+the key alone is the plan. A request looks its plan up; it merges no dictionaries and sets up no tools.
 """
 
 from __future__ import annotations
@@ -170,8 +170,8 @@ class Plan:
         "plain",
         "request_settings",
         "response_settings",
-        "toolmaps",
         "told",
+        "toolmaps",
     )
 
     def __init__(
@@ -230,8 +230,8 @@ def compile_plan(
         namespaces: what programs want to be told for every request, by namespace.
         kept: see `Plan`.
 
-    Raises what the configuration's values raise: ValueError for an unknown hook point or tool, HeaderError for a
-    field that must not be sent, TypeError for an argument a tool does not know.
+    Raises what the configuration's values raise: ValueError for an unknown hook point or tool, HeaderError
+    for a field that must not be sent, TypeError for an argument a tool does not know.
     """
     building = Building(config, slash=slash)
     building.apply(toolboxes, namespaces)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import uuid
 from typing import TYPE_CHECKING, Any, BinaryIO, ClassVar, NamedTuple
 
 from kirsch.http.cookies import parse_cookies
@@ -70,7 +69,8 @@ class Request:
     throws: tuple[type[BaseException], ...] = (KeyboardInterrupt, SystemExit, InternalRedirect)
     """Exceptions that always go out."""
     redirect_hosts: Collection[str] = ()
-    """Other hosts an HTTPRedirect may lead to, such as `login.example`, with a port if it is not the default."""
+    """Other hosts an HTTPRedirect may lead to, such as `login.example`, with a port if it is not the
+    default."""
     max_query_fields: int = 1000
     """Fields of a query; more is a 400."""
     stage: str | None = None
@@ -78,7 +78,8 @@ class Request:
     closed: bool = False
     """Whether the answer is over."""
     is_index: bool | None = None
-    """Whether the resource is an index: it wants a slash at the end of its URL. None when that means nothing."""
+    """Whether the resource is an index: it wants a slash at the end of its URL. None when that means
+    nothing."""
     args: Collection[str] = ()
     """Path segments the handler gets by position, decoded."""
     json: Any = None
@@ -97,7 +98,8 @@ class Request:
     """Path segments that became parameters by name."""
 
     namespaces: ClassVar[dict[str, Callable[[str, Any], object]]] = {}
-    """Told, for each request, the configuration keys of a namespace: `namespaces["x"]("y", 1)` for `x.y = 1`."""
+    """Told, for each request, the configuration keys of a namespace: `namespaces["x"]("y", 1)` for `x.y =
+    1`."""
 
     def __init__(self, app: Application, exchange: Exchange, path: Path) -> None:
         self.app = app
@@ -207,7 +209,9 @@ class Request:
             try:
                 merge_params(params, parse_query(query, limit=self.max_query_fields, strict=True))
             except TooManyFieldsError as error:
-                raise HTTPError(400, f"The query has {error.count} fields; at most {error.limit} are read.") from None
+                raise HTTPError(
+                    400, f"The query has {error.count} fields; at most {error.limit} are read."
+                ) from None
             except UnicodeDecodeError:
                 raise HTTPError(404, "The query is not UTF-8.") from None
         return params
@@ -223,7 +227,9 @@ class Request:
             params.update(self.popped)
         if self.made_body is not None and self.made_body.params:
             for name, value in self.made_body.params.items():
-                merge_params(params, [(name, one) for one in value] if isinstance(value, list) else [(name, value)])
+                merge_params(
+                    params, [(name, one) for one in value] if isinstance(value, list) else [(name, value)]
+                )
         return params
 
     @property
@@ -244,7 +250,9 @@ class Request:
 
     @lazy
     def unique_id(self) -> str:
-        """A name for this request, a random UUID (RFC 9562 5.4); it stands in the error log and on error pages."""
+        """A random UUID (RFC 9562 5.4) for this request; it stands in the error log and on error pages."""
+        import uuid  # late: it looks for the machine's address when it is loaded
+
         return str(uuid.uuid4())
 
     # --- how it is answered ---
@@ -298,7 +306,10 @@ class Request:
             run_hooks(hooks[point], self)
 
     def close(self) -> None:
-        """End the request: run the hooks at `on_end_request`, close uploaded files. Errors are logged. Once."""
+        """End the request: run the hooks at `on_end_request`, close uploaded files.
+
+        Errors are logged. Once.
+        """
         if self.closed:
             return
         self.closed = True
@@ -308,7 +319,7 @@ class Request:
             if self.made_body is not None:
                 self.made_body.close()
         except Exception:  # noqa: BLE001  the boundary of hooks: the answer is out, nobody else can be told
-            self.app.log.error("at the end of a request", "HTTP", traceback=True)
+            self.app.log("at the end of a request", "HTTP", traceback=True)
         finally:
             self.app.released(self)
             serving.reset(token)

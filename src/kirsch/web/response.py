@@ -39,7 +39,8 @@ class Response:
     body: Any = b""
     """What a handler returned: str, bytes, None, an iterable of str and bytes, or an object with `read`."""
     stream: bool = False
-    """Whether the body goes out as it is produced. Otherwise it is collected first, so that an error in it can
+    """Whether the body goes out as it is produced. Otherwise it is collected first, so that an error in it
+    can
     still become an error page."""
 
     def __init__(self, fields: tuple[tuple[str, str], ...] | list[tuple[str, str]] = DEFAULT_FIELDS) -> None:
@@ -61,7 +62,7 @@ class Response:
         return {}
 
     def set_cookie(self, name: str, value: str = "", **attributes: Any) -> SetCookie:
-        """Set a cookie and return it; `attributes` are those of `SetCookie`, whose defaults are HttpOnly and Lax.
+        """Set a cookie and return it; `attributes` are those of `SetCookie`, by default HttpOnly and Lax.
 
         Raises CookieError for what browsers would drop or what could split the header.
         """
@@ -72,8 +73,8 @@ class Response:
     def finalize(self) -> tuple[str, list[tuple[str, str]], bytes | Iterator[bytes]]:
         """Return status, fields and content as they go to the server. May be called again after changes.
 
-        A status that allows no content (RFC 9110 15) drops body, Content-Type and Content-Length. Text is encoded in
-        the charset of the Content-Type, utf-8 if it names none, and a text type then names it.
+        A status that allows no content (RFC 9110 15) drops body, Content-Type and Content-Length. Text is
+        encoded in the charset of the Content-Type, utf-8 if it names none, and a text type then names it.
 
         Raises ValueError for a status that is none, TypeError for a body that is none, UnicodeEncodeError for
         text that the charset cannot express.
@@ -115,7 +116,7 @@ class Response:
         return body
 
     def _charset(self) -> str:
-        """Return the charset of the body, and name it in the Content-Type if that is a text type without one."""
+        """Return the charset of the body, and name it in the Content-Type of a text without one."""
         kind = self.headers.get("Content-Type", "")
         if kind == HTML:
             return "utf-8"
@@ -148,7 +149,7 @@ def encode_body(body: object, charset: str = "utf-8") -> Iterator[bytes]:
         return _Pieces(iter((body,)), charset, None)
     read = getattr(body, "read", None)
     if read is not None:
-        return _Pieces(iter(lambda: read(_BLOCK), b""), charset, body)
+        return _Pieces(_blocks(read), charset, body)
     if isinstance(body, dict):
         raise TypeError(
             "a handler returned a dict; return text or bytes, or switch on tools.json_out to send it as JSON"
@@ -157,9 +158,16 @@ def encode_body(body: object, charset: str = "utf-8") -> Iterator[bytes]:
         iterator = iter(body)  # type: ignore[call-overload]  # whether it can be iterated is what is tried
     except TypeError:
         raise TypeError(
-            f"a handler returned {type(body).__name__}; return str, bytes, None, an iterable of them, or an open file"
+            f"a handler returned {type(body).__name__}; return str, bytes, None, an iterable of them, "
+            "or an open file"
         ) from None
     return _Pieces(iterator, charset, body)
+
+
+def _blocks(read: Callable[[int], Any]) -> Iterator[Any]:
+    # The end is "" or b"", by the kind of file.
+    while data := read(_BLOCK):
+        yield data
 
 
 class _Pieces:

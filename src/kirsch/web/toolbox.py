@@ -1,7 +1,8 @@
-"""Tools: one constructor gives a library call, a decorator, a configuration switch and, for some, a page handler.
+"""Tools: one constructor gives a library call, a decorator, a switch and, for some, a page handler.
 
-`tools.NAME.on = True` in the configuration of a resource attaches a tool's hook to it; all other `tools.NAME.KEY` are
-keyword arguments of the tool's callable. Tools attach when a plan is compiled, not for every request.
+`tools.NAME.on = True` in the configuration of a resource attaches a tool's hook to it; all other
+`tools.NAME.KEY` are keyword arguments of the tool's callable. Tools attach when a plan is compiled, not for
+every request.
 """
 
 from __future__ import annotations
@@ -49,8 +50,8 @@ class Tool:
 
     Parameters:
         point: where it runs; see `kirsch.web.hooks`.
-        callable: what runs. If its first parameter is positional-only it gets the request there; all others come
-            from configuration by name.
+        callable: what runs. If its first parameter is positional-only it gets the request there; all others
+            come from configuration by name.
         name: its name in a toolbox; the toolbox sets it if this is None.
         priority: 0 to 100, low first, unless the callable has an attribute `priority` or configuration says
             `tools.NAME.priority`.
@@ -78,7 +79,8 @@ class Tool:
     def on(self) -> bool:
         """Not to be read or set here: AttributeError that says where the switch is."""
         raise AttributeError(
-            f"a tool is not switched on by an attribute; set '{self.namespace}.{self.name}.on' in the configuration"
+            f"a tool is not switched on by an attribute; set '{self.namespace}.{self.name}.on' "
+            "in the configuration"
         )
 
     @on.setter
@@ -97,10 +99,14 @@ class Tool:
         )
 
     def __call__(self, *args: object, **kwargs: Any) -> Callable[[F], F]:
-        """Return a decorator that switches the tool on with these arguments. TypeError for positional ones."""
+        """Return a decorator that switches the tool on with these arguments.
+
+        TypeError for positional ones.
+        """
         if args:
             raise TypeError(
-                f"the tool {self.name} takes keyword arguments only; write @{self.namespace}.{self.name}() above a handler"
+                f"the tool {self.name} takes keyword arguments only; "
+                f"write @{self.namespace}.{self.name}() above a handler"
             )
         prefix = f"{self.namespace}.{self.name}."
         values = {f"{prefix}on": True, **{f"{prefix}{name}": value for name, value in kwargs.items()}}
@@ -140,7 +146,7 @@ class Tool:
 
 
 class HandlerTool(Tool):
-    """A tool that may answer itself, before the handler: if its callable returns something true, the handler is not called."""
+    """A tool that may answer itself: if its callable returns something true, the handler is not called."""
 
     def __init__(
         self,
@@ -152,26 +158,7 @@ class HandlerTool(Tool):
 
     def handler(self, **kwargs: Any) -> Callable[..., Any]:
         """Return a page handler that lets the tool answer, and is a NotFound when it does not."""
-        tool = self.callable
-        if takes_request(tool):
-
-            def answer(request: Request, /, *args: Any, **params: Any) -> Any:
-                del args, params
-                if not tool(request, **kwargs):
-                    raise NotFound
-                return request.response.body
-
-        else:
-
-            def answer(request: Request, /, *args: Any, **params: Any) -> Any:
-                del args, params
-                if not tool(**kwargs):
-                    raise NotFound
-                return request.response.body
-
-        answer.exposed = True  # type: ignore[attr-defined]  # what makes a function a page
-        answer.takes_request = True  # type: ignore[attr-defined]  # what makes it get the request
-        return answer
+        return _ToolPage(self.callable, kwargs)
 
     def _hook(self, priority: float | None, arguments: dict[str, Any]) -> Hook:
         passes = takes_request(self.callable)
@@ -183,6 +170,27 @@ class HandlerTool(Tool):
 
         failsafe = getattr(self.callable, "failsafe", False)
         return Hook(run, failsafe, self._priority(priority))
+
+
+class _ToolPage:
+    """A tool as a page. No function, as that would become a method of the class it is assigned in."""
+
+    exposed = True
+    takes_request = True
+
+    def __init__(self, tool: Callable[..., Any], arguments: dict[str, Any]) -> None:
+        self._tool = tool
+        self._passes = takes_request(tool)
+        self._arguments = arguments
+        self.__doc__ = tool.__doc__
+
+    def __call__(self, request: Request, /, *args: str, **params: Any) -> Any:
+        """Let the tool answer; the rest of the path and the parameters are its own business."""
+        del args, params
+        found = self._tool(request, **self._arguments) if self._passes else self._tool(**self._arguments)
+        if not found:
+            raise NotFound
+        return request.response.body
 
 
 class HandlerWrapperTool(Tool):
@@ -288,6 +296,8 @@ class Toolbox:
             tool = vars(self).get(name)
             if tool is None:
                 close = nearest(name, tuple(self))
-                hint = f"did you mean {self.namespace}.{close}.on?" if close else f"there are {', '.join(self)}"
+                hint = (
+                    f"did you mean {self.namespace}.{close}.on?" if close else f"there are {', '.join(self)}"
+                )
                 raise ValueError(f"'{self.namespace}.{name}.on' is set, but there is no such tool; {hint}")
             tool.attach(building, {key: value for key, value in arguments.items() if key != "on"})

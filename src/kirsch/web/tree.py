@@ -20,7 +20,9 @@ __all__ = ["Tree"]
 
 
 class Tree:
-    """Programs by script name. As many trees as are wanted can be made in one process; also a WSGI program itself.
+    """Programs by script name.
+
+    As many trees as are wanted can be made in one process; also a WSGI program itself.
 
     Parameters:
         site: what the applications share; else a site of its own.
@@ -44,9 +46,7 @@ class Tree:
         """Programs by script name. A copy; use `mount`, `graft` and `unmount`."""
         return dict(self._apps)
 
-    def mount(
-        self, root: Any, script_name: str | None = "", config: Source | None = None
-    ) -> Application:
+    def mount(self, root: Any, script_name: str | None = "", config: Source | None = None) -> Application:
         """Mount an object, a class that is made an object of, or an application, and return the application.
 
         Parameters:
@@ -65,7 +65,8 @@ class Tree:
             app = root
             if script_name not in {"", app.script_name}:
                 raise ValueError(
-                    f"the application has the script name {app.script_name!r} and cannot be mounted at {script_name!r}"
+                    f"the application has the script name {app.script_name!r} "
+                    f"and cannot be mounted at {script_name!r}"
                 )
             script_name = app.script_name or ""
             if config:

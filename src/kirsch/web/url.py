@@ -10,7 +10,7 @@ from kirsch.http.urls import format_query, quote, quote_location, remove_dot_seg
 from kirsch.web.errors import UnsafeRedirectError
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Mapping
+    from collections.abc import Collection
 
     from kirsch.web.request import Request
 
@@ -37,13 +37,13 @@ def make_url(
 
     Parameters:
         request: the request to be relative to; None outside of one.
-        path: absolute below the application, or relative to the request's path; percent-encoded or not, what a URL
-            may not hold is encoded. `.` and `..` are resolved. Empty for the request's own path.
+        path: absolute below the application, or relative to the request's path; percent-encoded or not, what
+            a URL may not hold is encoded. `.` and `..` are resolved. Empty for the request's own path.
         qs: the query: text, already encoded, or names and values.
         script_name: path of the application; None for the request's.
         base: scheme and host; None for the request's.
-        relative: True for a URL relative to the request's, `"server"` for one without scheme and host, None for
-            what the application's `relative_urls` says.
+        relative: True for a URL relative to the request's, `"server"` for one without scheme and host, None
+            for what the application's `relative_urls` says.
         server_base: scheme and host outside of a request.
 
     Nothing in the query is touched.
@@ -127,8 +127,9 @@ def check_redirect(url: str, current: str, hosts: Collection[str] = (), *, exter
         hosts: other hosts it may lead to, with a port if that is not the scheme's own.
         external: whether it may lead anywhere on http and https.
 
-    Raises UnsafeRedirectError for what does not stay on the host of `current`, and for everything that browsers and
-    servers read differently: controls and spaces in front, backslashes, `//host`, schemes without `//`, user names.
+    Raises UnsafeRedirectError for what does not stay on the host of `current`, and for everything that
+    browsers and servers read differently: controls and spaces in front, backslashes, `//host`, schemes
+    without `//`, user names.
     """
     if _CONTROL.match(url) or any(char < " " or char == "\x7f" for char in url):
         raise _unsafe(url, "it holds a control character, or begins with a space")
@@ -167,7 +168,9 @@ def _resolved(current: str, url: str) -> str:
     path = remove_dot_segments(parts.path) or "/"
     # `/x/..//evil` resolves to `//evil`.
     path = "/" + path.lstrip("/")
-    return path + (f"?{parts.query}" if parts.query else "") + (f"#{parts.fragment}" if parts.fragment else "")
+    return (
+        path + (f"?{parts.query}" if parts.query else "") + (f"#{parts.fragment}" if parts.fragment else "")
+    )
 
 
 def _unsafe(url: str, why: str) -> UnsafeRedirectError:

@@ -1,4 +1,4 @@
-"""An application or a tree as a WSGI program (PEP 3333): environ becomes an exchange, the answer start_response."""
+"""An application or a tree as a WSGI program (PEP 3333): environ in, start_response and content out."""
 
 from __future__ import annotations
 
@@ -118,13 +118,17 @@ def exchange_from_environ(environ: Environ, script_name: str | None) -> tuple[Ex
         environ: the environ of PEP 3333.
         script_name: where the application is mounted; None for where the environ says.
 
-    An application mounted by the server that called it finds its path in SCRIPT_NAME; one that was mounted by its own
-    tree has it at the start of PATH_INFO.
+    An application mounted by the server that called it finds its path in SCRIPT_NAME; one that was mounted by
+    its own tree has it at the start of PATH_INFO.
     """
     above = environ.get("SCRIPT_NAME", "").rstrip("/")
     rest = environ.get("PATH_INFO", "")
     whole = above + rest
-    if script_name and (whole == script_name or whole.startswith(f"{script_name}/")) and len(script_name) > len(above):
+    if (
+        script_name
+        and (whole == script_name or whole.startswith(f"{script_name}/"))
+        and len(script_name) > len(above)
+    ):
         above, rest = script_name, whole[len(script_name) :]
     # latin-1 stands for the bytes (PEP 3333), which are encoded again as they came.
     above_quoted = quote(above.encode("latin-1", "replace"), "/")
@@ -132,7 +136,11 @@ def exchange_from_environ(environ: Environ, script_name: str | None) -> tuple[Ex
     query = environ.get("QUERY_STRING", "")
     path = above_quoted + rest_quoted
     length = decimal(environ.get("CONTENT_LENGTH") or "0", _LONGEST) or 0
-    if environ.get("wsgi.input_terminated") and not environ.get("CONTENT_LENGTH") and "HTTP_TRANSFER_ENCODING" in environ:
+    if (
+        environ.get("wsgi.input_terminated")
+        and not environ.get("CONTENT_LENGTH")
+        and "HTTP_TRANSFER_ENCODING" in environ
+    ):
         length = -1
     head = RequestHead(
         environ["REQUEST_METHOD"],
@@ -201,4 +209,3 @@ def respond(
         pieces = ()
     environ["kirsch.write"] = start_response(exchange.status, fields)
     return _Content(pieces, exchange)
-
