@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import socket
+import threading
 import time
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from kirsch.config import ServerSettings
@@ -41,6 +43,17 @@ class Gateway:
         exchange.content = self.handle(exchange)
 
 
+class Steady(Pace):
+    """A kind of request that stays short, however long a busy machine takes."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.short = True
+
+    def observe(self, wall_ns: int, cpu_ns: int, *, leading: bool) -> None:
+        pass
+
+
 class Curtain(Exception):  # noqa: N818  no error: the end of what the test has laid out
     """Leaves a loop that would wait."""
 
@@ -60,6 +73,8 @@ class Script:
         self.waits.append(timeout)
         if self.batches:
             return self.batches.pop(0)
+        if timeout == 0:
+            return []
         raise Curtain
 
     def register(self, descriptor: int, *, listener: bool = False) -> None:
@@ -175,3 +190,8 @@ def until(condition: Callable[[], bool]) -> None:
     while not condition():
         assert time.monotonic() < end, "What the test waits for has not happened."
         time.sleep(0.002)
+
+
+def held() -> tuple[int, int]:
+    """Return how many descriptors and threads this process has."""
+    return len(list(Path("/proc/self/fd").iterdir())), threading.active_count()
