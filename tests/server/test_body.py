@@ -1,4 +1,4 @@
-"""Request bodies: every cut of one gives the same, any bytes a body or a refusal, and nothing a shorter one."""
+"""Request bodies: every cut gives the same, any bytes a body or a refusal, nothing a shorter one."""
 
 from __future__ import annotations
 
@@ -105,8 +105,9 @@ def test_a_chunked_body_is_the_same_however_it_is_cut(
 
 framing = st.sampled_from(
     [
-        b"0", b"1", b"2", b"a", b"FF", b"\r\n", b"\r", b"\n", b";", b"=", b'"', b"\\", b" ", b"\t", b"x", b":",
-        b"X: y\r\n", b"0\r\n\r\n", b"1\r\nx\r\n", b"\x00", b"\xff", b"-", b"5;a=b\r\nhello\r\n", b"Host: a\r\n",
+        b"0", b"1", b"2", b"a", b"FF", b"\r\n", b"\r", b"\n", b";", b"=", b'"', b"\\", b" ", b"\t", b"x",
+        b":", b"X: y\r\n", b"0\r\n\r\n", b"1\r\nx\r\n", b"\x00", b"\xff", b"-", b"5;a=b\r\nhello\r\n",
+        b"Host: a\r\n",
     ]
 )  # fmt: skip
 
@@ -139,8 +140,8 @@ def test_the_table_of_chunked_bodies_holds_without_a_socket(case: Any) -> None:
 @pytest.mark.parametrize(
     "start",
     [
-        b"x", b" ", b"5 x", b"5;\x00", b"0" * 17, b"5\r;", b"\r", b"1\r\nx\r\r", b"1\r\nxx", b"0\r\n:", b"0\r\nX y",
-        b"0\r\nX:\x01",
+        b"x", b" ", b"5 x", b"5;\x00", b"0" * 17, b"5\r;", b"\r", b"1\r\nx\r\r", b"1\r\nxx", b"0\r\n:",
+        b"0\r\nX y", b"0\r\nX:\x01",
     ],
 )  # fmt: skip
 def test_a_bad_line_is_refused_before_its_end_comes(start: bytes) -> None:
@@ -206,7 +207,7 @@ def test_a_long_body_goes_to_a_file_and_a_short_one_does_not(form: str) -> None:
 
 
 class FullDisk:
-    """A temporary file on a disk without room, which shows when the file is written to or when it is rewound."""
+    """A file on a disk without room, which shows when it is written to or when it is rewound."""
 
     def __init__(self, at: str) -> None:
         self.at = at

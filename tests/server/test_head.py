@@ -278,10 +278,10 @@ def test_a_malformed_line_end_is_seen_before_the_head_is_whole(data: bytes, foun
 
 pieces = st.sampled_from(
     [
-        b"GET", b"POST", b"OPTIONS", b"HEAD", b"/", b"*", b"http://a/b", b"HTTP/1.1", b"HTTP/1.0", b"HTTP/1.2",
-        b"Host", b":", b"a", b"close", b"keep-alive", b"5", b"0", b" ", b"\t", b"\r\n", b"\r", b"\n",
-        b"\x00", b"\xff", b",", b"chunked", b"Transfer-Encoding", b"Content-Length", b"Connection",
-        b"Expect", b"Upgrade", b"100-continue", b"\r\nHost: a\r\n", b"\r\n\r\n", b"x" * 300,
+        b"GET", b"POST", b"OPTIONS", b"HEAD", b"/", b"*", b"http://a/b", b"HTTP/1.1", b"HTTP/1.0",
+        b"HTTP/1.2", b"Host", b":", b"a", b"close", b"keep-alive", b"5", b"0", b" ", b"\t", b"\r\n",
+        b"\r", b"\n", b"\x00", b"\xff", b",", b"chunked", b"Transfer-Encoding", b"Content-Length",
+        b"Connection", b"Expect", b"Upgrade", b"100-continue", b"\r\nHost: a\r\n", b"\r\n\r\n", b"x" * 300,
     ]
 )  # fmt: skip
 
