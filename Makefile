@@ -58,7 +58,7 @@ types: $(VENV)/.dev
 	$(BIN)/mypy
 
 docs: $(VENV)/.dev
-	$(BIN)/python -W ignore::DeprecationWarning -m mkdocs build --strict --quiet
+	NO_MKDOCS_2_WARNING=1 $(BIN)/python -W ignore::DeprecationWarning -m mkdocs build --strict --quiet
 
 count: $(VENV)/.dev
 	$(BIN)/python .ci/count --update
