@@ -1,8 +1,8 @@
 """Requests on the wire: raw bytes in, statuses out.
 
 Every case of the table runs whole, byte by byte, and with bytes behind it. After an answer that closes,
-nothing of those may be served; after another, the connection must serve the next request. The program echoes what
-it saw, so a request that was taken apart wrongly shows.
+nothing of those may be served; after another, the connection must serve the next request. The program echoes
+what it saw, so a request that was taken apart wrongly shows.
 """
 
 from __future__ import annotations

@@ -33,8 +33,8 @@ class Poller(Protocol):
     edge: bool
     """Whether each readiness is reported once; the reader must then read until there is nothing left."""
 
-    poll: Callable[[float | None], list[tuple[int, int]]]
-    """Wait for at most so many seconds (None: for ever) and return (descriptor, events) pairs."""
+    def poll(self, timeout: float | None, /) -> list[tuple[int, int]]:
+        """Wait for at most so many seconds (None: for ever) and return (descriptor, events) pairs."""
 
     def register(self, descriptor: int, *, listener: bool = False) -> None:
         """Begin to watch; a listener goes on being reported while connections wait."""
