@@ -204,7 +204,7 @@ def test_a_loop_with_something_to_do_does_not_wait(stage: Stage) -> None:
 
     stage.play()
 
-    assert stage.poller.waits == [0.0]
+    assert stage.poller.waits == [0.0, None]
 
 
 def test_a_stopped_loop_closes_what_it_has_and_says_so(stage: Stage) -> None:

@@ -153,9 +153,9 @@ def _failed(connection: Connection, exchange: Exchange) -> bytes | None:
         return None
     exchange.started = True
     exchange.status = "500 Internal Server Error"
-    return error_page(
-        500, "Internal Server Error", _BROKEN, connection.loop.stamp(), body=exchange.head.method != "HEAD"
-    )
+    body = exchange.head.method != "HEAD"
+    connection.sent = len(_BROKEN) + 1 if body else 0
+    return error_page(500, "Internal Server Error", _BROKEN, connection.loop.stamp(), body=body)
 
 
 def _close(connection: Connection, content: object) -> None:

@@ -48,7 +48,12 @@ class WSGIExchange(Exchange):
         """
         if exc_info is not None:
             try:
-                if self.started and exc_info[1] is not None:
+                if self.started:
+                    if exc_info[1] is None:
+                        raise ApplicationError(
+                            "start_response was called after the head was sent, with an exc_info that holds "
+                            "no exception (PEP 3333)."
+                        )
                     raise exc_info[1].with_traceback(exc_info[2])
             finally:
                 exc_info = None
