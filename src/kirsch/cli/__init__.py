@@ -20,7 +20,7 @@ COMMANDS: Mapping[str, str] = {
 }
 """What each command does, by name: the module of that name in this room has it as `command`.
 
-Written here and not only there so that `kirsch --help` imports none of them; a test compares the two.
+Written here so that `kirsch --help` imports none of them.
 """
 
 

@@ -1,7 +1,7 @@
-"""The default objects of the package, `kirsch.tree`, `kirsch.engine` ..., if the program uses them.
+"""The default objects of the package, `kirsch.tree`, `kirsch.engine` ..., if the program may use them.
 
-They stand on the floor above, so nothing here imports them: they are looked up among what is loaded. A
-program that does without them, Flask say, does not pay for them.
+They stand on the floor above, so nothing here imports them: they are asked of the package. A program that
+does without the framework, with Flask say, does not pay for them.
 """
 
 from __future__ import annotations
@@ -12,11 +12,13 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from kirsch.bus import Engine
+    from kirsch.server import Server
     from kirsch.web import Tree
 
 __all__ = ["Face", "face"]
 
-_HOME = "kirsch._defaults"
+_SIGNS = ("kirsch.web", "kirsch._defaults")
+"""Modules that show, when they are loaded, that the program uses the framework or its default objects."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,10 +46,18 @@ class Face:
                     self.engine.unsubscribe(channel, listener.callback)
         self.log.remove_handlers()
 
+    def served_by(self, server: Server) -> None:
+        """Have `server` tell the program where it is found: its own is the one that runs now."""
+        self.server.instance = server
+
 
 def face() -> Face | None:
-    """Return the default objects as they are now; None when the program has not used any."""
-    if _HOME not in sys.modules:
+    """Return the default objects as they are now; None when the program uses nothing of the framework.
+
+    A program whose pages use `kirsch.engine` only once they are called must find the bus of this command
+    there, so the framework counts as much as the objects.
+    """
+    if not any(name in sys.modules for name in _SIGNS):
         return None
     package: Any = sys.modules["kirsch"]
     return Face(package.tree, package.engine, package.log, package.server)

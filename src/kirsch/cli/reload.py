@@ -38,6 +38,9 @@ if TYPE_CHECKING:
 
 __all__ = ["Child", "Supervisor", "child_command", "supervise"]
 
+INHERITS = os.name == "posix"
+"""Whether a child process can be given sockets by their descriptors."""
+
 USAGE = 2
 """Exit code of a child whose command line was wrong: no change of a file mends that."""
 
@@ -55,7 +58,7 @@ def supervise(run: Run, arguments: Sequence[str], directory: str) -> int:
 
     Belongs in the main thread. Raises Failure, with nothing left behind, when it cannot begin.
     """
-    if os.name == "nt":
+    if not INHERITS:
         raise Failure(
             "--reload hands listening sockets from process to process, which this system does not do."
         )
@@ -220,8 +223,7 @@ class Supervisor(Plugin):
     def _attend(self, child: Child, *, first: bool) -> int | None:
         """Watch over one child. Return the exit code to end with, None to start another one."""
         watch = Watch(self._settings.autoreload_frequency, child.began)
-        if self._ending.is_set():
-            watch.wake.set()
+        # Before the loop looks at `_ending`: whoever sets that afterwards wakes this watch.
         self._watch = watch
         watch.add(str(Path(each).absolute()) for each in self._run_files())
         listener = threading.Thread(

@@ -35,7 +35,7 @@ class _TargetType(click.ParamType[Any]):
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Target:
         """Return the target taken apart; an error of usage when it cannot be."""
         try:
-            return value if isinstance(value, Target) else parse_target(value)
+            return parse_target(value)
         except ValueError as error:
             self.fail(str(error), param, ctx)
 
@@ -49,8 +49,6 @@ class _SettingType(click.ParamType[Any]):
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
         """Return the value as the setting takes it; an error of usage when it does not."""
-        if not isinstance(value, str):
-            return value
         try:
             return self._setting.parse(value)
         except ConfigError as error:
@@ -66,8 +64,6 @@ class _AssignmentType(click.ParamType[Any]):
         self, value: Any, param: click.Parameter | None, ctx: click.Context | None
     ) -> tuple[str, Any]:
         """Return name and typed value; an error of usage, with the nearest name, for what is no setting."""
-        if not isinstance(value, str):
-            return value  # type: ignore[no-any-return]  # converted already; click asks twice
         name, sign, text = value.partition("=")
         if not sign:
             self.fail(f"{value!r} has no = in it. Write NAME=VALUE, such as server.backlog=2048.", param, ctx)
@@ -120,7 +116,7 @@ def _environment(ctx: click.Context, param: click.Parameter, value: str | None) 
     return value
 
 
-@click.command(cls=_Command, short_help="Serve a program.")
+@click.command(cls=_Command)
 @click.argument("target", type=_TargetType())
 @_setting_option("--bind", "server.bind", "ADDRESS", multiple=True)
 @_setting_option("--threads", "server.threads", "N")

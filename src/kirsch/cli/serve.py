@@ -133,6 +133,8 @@ def _serve(run: Run, program: Program, sockets: Sockets, logs: Logs) -> _End:
     _start(bus, run.target)
     sockets.release()
     if bus.state is State.STARTED:
+        if (default := face()) is not None and default.engine is bus:
+            default.served_by(server)
         click.echo(describe(run.target, server), err=True)
         if run.reporter is None:
             bus.subscribe("stop", lambda: _say_stopping(server), 0)

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 __all__ = ["command", "details"]
 
 
-@click.command(short_help="Show the settings there are.")
+@click.command
 @click.argument("pattern", required=False)
 def command(pattern: str | None) -> None:
     """Show the settings there are, with their defaults.
