@@ -72,7 +72,7 @@ suite: export COVERAGE_PROCESS_START := $(CURDIR)/pyproject.toml
 suite: export COVERAGE_FILE := $(CURDIR)/.coverage
 suite: $(VENV)/.dev
 	@rm -f .coverage .coverage.*
-	$(BIN)/python -m coverage run -m pytest -n 2 $(PYTEST_ARGS)
+	$(BIN)/python -m pytest -n 2 $(PYTEST_ARGS)
 	@$(BIN)/python -m coverage combine --quiet
 	@mkdir -p build && $(BIN)/python -m coverage report > build/coverage.txt
 	@echo "Branch coverage: $$($(BIN)/python -m coverage report --format=total) %, by file in build/coverage.txt"
@@ -87,10 +87,10 @@ test: $(VENV)/.dev
 	$(MAKE) --no-print-directory suite
 
 bench: $(VENV)/.run
-	benchmarks/run $(BENCH_ARGS)
+	$(BIN)/python benchmarks/run $(BENCH_ARGS)
 
 fuzz: $(VENV)/.dev
-	$(BIN)/python -m tests.server.fuzz $(FUZZ_ARGS)
+	$(BIN)/python -m tests.fuzz.requests $(FUZZ_ARGS)
 
 # pip-tools has an environment of its own: it decides what goes into the other.
 lock: | $(VENV)/pyvenv.cfg

@@ -49,7 +49,12 @@ LONGEST_FUNCTION = 70
 
 LONG_FILES: dict[str, str] = {}
 LONG_FUNCTIONS: dict[str, str] = {}
-UNTESTED: dict[str, str] = {}
+UNTESTED: dict[str, str] = {
+    "__init__.py": "the face: tests/web/test_face.py, together with what stands behind it",
+    "_defaults.py": "what stands behind the face: the same",
+    "_version.py": "a number",
+    "tools/__init__.py": "a list of tools: tests/web/test_face.py uses it, and each tool's test its line",
+}
 CIRCLES: dict[frozenset[str], str] = {}
 
 
