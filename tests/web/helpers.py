@@ -149,7 +149,7 @@ def ask_wsgi(
     try:
         whole = b"".join(iterable)
     finally:
-        iterable.close()
+        iterable.close()  # type: ignore[attr-defined]  # the validator's iterator has it
     return Answer(*started[0], b"".join(written) + whole, make_exchange())
 
 

@@ -1,4 +1,4 @@
-"""Error pages and redirects: what they say, what they keep to themselves, and that nothing gets out of them."""
+"""Error pages and redirects: what they say, what they keep to themselves, and that nothing breaks out."""
 
 from __future__ import annotations
 
@@ -18,7 +18,15 @@ class Root:
     @expose
     def error(self, code: str = "400", message: str | None = None) -> str:
         response = current().response  # type: ignore[union-attr]
-        for name in ("ETag", "Last-Modified", "Vary", "Content-Range", "X-Kept", "Content-Encoding", "Location"):
+        for name in (
+            "ETag",
+            "Last-Modified",
+            "Vary",
+            "Content-Range",
+            "X-Kept",
+            "Content-Encoding",
+            "Location",
+        ):
             response.headers[name] = '"x"'
         response.set_cookie("kept", "1")
         raise HTTPError(int(code), message)
@@ -184,7 +192,9 @@ def test_a_host_can_be_allowed() -> None:
     assert ask(app, "/go?to=https://login.test/x").header("Location") == "https://login.test/x"
 
 
-@pytest.mark.parametrize("to", ["//evil", "https://evil.test/", "/%5Cevil", "javascript:alert(1)", "/x%0d%0aA: b"])
+@pytest.mark.parametrize(
+    "to", ["//evil", "https://evil.test/", "/%5Cevil", "javascript:alert(1)", "/x%0d%0aA: b"]
+)
 def test_a_redirect_elsewhere_is_refused_and_logged(to: str, caplog: pytest.LogCaptureFixture) -> None:
     answer = ask(app_of(Root()), f"/go?to={to}")
     assert answer.code == 500

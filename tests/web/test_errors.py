@@ -20,16 +20,18 @@ def test_the_drawing_is_the_family() -> None:
             above.pop()
         drawn[name] = above[-1][1] if above else "Exception"
         above.append((len(indent), name))
-    real = {
-        name: getattr(errors, name).__bases__[0].__name__
-        for name in errors.__all__
-    }
+    real = {name: getattr(errors, name).__bases__[0].__name__ for name in errors.__all__}
     assert drawn == real
 
 
 @pytest.mark.parametrize(
     ("status", "code", "reason"),
-    [(404, 404, "Not Found"), ("404", 404, "Not Found"), ("404 No such note", 404, "No such note"), (599, 599, "Server Error")],
+    [
+        (404, 404, "Not Found"),
+        ("404", 404, "Not Found"),
+        ("404 No such note", 404, "No such note"),
+        (599, 599, "Server Error"),
+    ],
 )
 def test_a_status_is_a_code_with_or_without_words(status: int | str, code: int, reason: str) -> None:
     error = HTTPError(status)
@@ -63,7 +65,7 @@ def test_other_exceptions_can_be_turned_into_errors() -> None:
     assert caught.value.code == 400
     assert "invalid literal" in caught.value.text("")
     with pytest.raises(HTTPError) as caught, HTTPError.handle((ValueError, KeyError), 409, "taken"):
-        {}["x"]
+        raise KeyError("x")
     assert caught.value.text("") == "taken"
     with pytest.raises(TypeError), HTTPError.handle(ValueError, 400):
         raise TypeError
@@ -85,7 +87,12 @@ def test_a_redirect_takes_one_url_or_several() -> None:
 
 @pytest.mark.parametrize(
     ("args", "path", "query"),
-    [(("/x",), "/x", ""), (("/x?a=1",), "/x", "a=1"), (("/x", "b=2"), "/x", "b=2"), (("/x?a", "b"), "/x?a", "b")],
+    [
+        (("/x",), "/x", ""),
+        (("/x?a=1",), "/x", "a=1"),
+        (("/x", "b=2"), "/x", "b=2"),
+        (("/x?a", "b"), "/x?a", "b"),
+    ],
 )
 def test_an_internal_redirect_may_hold_its_query(args: tuple[str, ...], path: str, query: str) -> None:
     redirect = InternalRedirect(*args)

@@ -32,7 +32,10 @@ def test_a_callbacks_own_attributes_are_its_defaults() -> None:
     assert (Hook(callback).priority, Hook(callback).failsafe) == (50, False)
     callback.priority, callback.failsafe = 5, True
     assert (Hook(callback).priority, Hook(callback).failsafe) == (5, True)
-    assert (Hook(callback, False, 7).priority, Hook(callback, False, 7).failsafe) == (7, False)
+    assert (
+        Hook(callback, failsafe=False, priority=7).priority,
+        Hook(callback, failsafe=False, priority=7).failsafe,
+    ) == (7, False)
 
 
 def test_after_a_failure_only_failsafe_hooks_run() -> None:

@@ -77,8 +77,13 @@ def test_tools_attach_in_the_order_of_their_keys_and_only_when_on() -> None:
         {"tools.two.on": True, "tools.one.on": True, "tools.three.on": False, "tools.three.name": "x"},
         toolboxes={"tools": toolbox},
     )
-    assert [hook.callback for hook in plan.hooks["before_handler"]] == [toolbox.two.callable, toolbox.one.callable]
-    assert plan.toolmaps == {"tools": {"two": {"on": True}, "one": {"on": True}, "three": {"on": False, "name": "x"}}}
+    assert [hook.callback for hook in plan.hooks["before_handler"]] == [
+        toolbox.two.callable,
+        toolbox.one.callable,
+    ]
+    assert plan.toolmaps == {
+        "tools": {"two": {"on": True}, "one": {"on": True}, "three": {"on": False, "name": "x"}}
+    }
 
 
 def test_what_runs_each_time_makes_a_plan_less_than_plain() -> None:

@@ -11,8 +11,12 @@ from kirsch.web import Application, Host, PageHandler, Path, Request, expose
 from tests.web.helpers import FakeLink, app_of, ask, make_exchange
 
 
-def make(target: str = "/", method: str = "GET", fields: dict[str, str] | None = None, **more: Any) -> Request:
-    return Request(app_of(None), make_exchange(target, method, fields, **more), Path("/app", target.partition("?")[0]))
+def make(
+    target: str = "/", method: str = "GET", fields: dict[str, str] | None = None, **more: Any
+) -> Request:
+    return Request(
+        app_of(None), make_exchange(target, method, fields, **more), Path("/app", target.partition("?")[0])
+    )
 
 
 def test_the_request_line_and_what_is_in_it() -> None:

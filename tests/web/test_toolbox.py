@@ -6,7 +6,17 @@ from typing import Any
 
 import pytest
 
-from kirsch.web import ErrorTool, HandlerTool, HandlerWrapperTool, NotFound, Tool, Toolbox, configure, current, expose
+from kirsch.web import (
+    ErrorTool,
+    HandlerTool,
+    HandlerWrapperTool,
+    NotFound,
+    Tool,
+    Toolbox,
+    configure,
+    current,
+    expose,
+)
 from tests.web.helpers import app_of, ask
 
 
@@ -53,7 +63,7 @@ def test_a_tool_is_a_decorator() -> None:
 
     class Decorated:
         @expose
-        @toolbox.mark(text="decorated")
+        @toolbox.mark(text="decorated")  # type: ignore[untyped-decorator]  # a tool of any name
         def page(self) -> str:
             return ""
 
@@ -66,7 +76,7 @@ def test_a_tool_is_a_decorator() -> None:
         pass
 
     class Child(Whole):
-        _cp_config = {"tools.mark.text": "child"}
+        _cp_config = {"tools.mark.text": "child"}  # noqa: RUF012  as a program writes
 
     for cls, path, expected in [
         (Decorated, "/page", "decorated"),
@@ -94,9 +104,7 @@ def test_the_switch_is_no_attribute() -> None:
         tool.on = True
 
 
-@pytest.mark.parametrize(
-    ("name", "hint"), [("txt", "did you mean text?"), ("zzz", "it has text, again")]
-)
+@pytest.mark.parametrize(("name", "hint"), [("txt", "did you mean text?"), ("zzz", "it has text, again")])
 def test_an_argument_it_does_not_have_names_the_nearest(
     name: str, hint: str, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -105,7 +113,9 @@ def test_an_argument_it_does_not_have_names_the_nearest(
     assert hint in caplog.text
 
 
-@pytest.mark.parametrize(("name", "hint"), [("marc", "did you mean tools.mark.on?"), ("zzz", "there are mark")])
+@pytest.mark.parametrize(
+    ("name", "hint"), [("marc", "did you mean tools.mark.on?"), ("zzz", "there are mark")]
+)
 def test_a_tool_that_does_not_exist_names_the_nearest(
     name: str, hint: str, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -244,7 +254,7 @@ def test_anything_with_attach_is_a_tool() -> None:
 
 def test_configure_gives_an_object_a_dict_of_its_own() -> None:
     class Base:
-        _cp_config = {"a": 1}
+        _cp_config = {"a": 1}  # noqa: RUF012  as a program writes
 
     class Child(Base):
         pass

@@ -9,10 +9,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from kirsch.web import UnsafeRedirectError, check_redirect, current, expose, make_url
+from kirsch.web import Tree, UnsafeRedirectError, check_redirect, current, expose, make_url
 from kirsch.web.url import normal_path
 from tests.web.helpers import app_of, ask, make_site
-from kirsch.web import Tree
 
 
 class Root:
@@ -210,4 +209,9 @@ def test_a_redirect_that_is_let_through_stays_whatever_it_is_made_of(url: str) -
     assert location.isprintable()
     # As browsers do: backslashes before the query are slashes.
     seen = urlsplit(urljoin(HERE, location.replace("\\", "/")))
-    assert (seen.scheme, seen.hostname, seen.port or 443, seen.username) == ("https", "example.test", 443, None)
+    assert (seen.scheme, seen.hostname, seen.port or 443, seen.username) == (
+        "https",
+        "example.test",
+        443,
+        None,
+    )

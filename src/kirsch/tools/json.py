@@ -49,7 +49,7 @@ def json_in(
         data = body.read_all(limit)
         try:
             request.json = msgspec.json.decode(data)
-        except (msgspec.DecodeError, RecursionError) as error:
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
             raise HTTPError(400, f"The body is not valid JSON: {error}.") from None
 
     for kind in [content_type] if isinstance(content_type, str) else content_type:

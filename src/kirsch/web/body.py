@@ -81,7 +81,12 @@ class RequestBody:
         found = self.processors.get(media) or self.processors.get(media.partition("/")[0] + "/")
         processor = found or self.processors.get("")
         if processor is not None:
-            processor(self)
+            try:
+                processor(self)
+            except BaseException:
+                # Nobody will see the files of a form that was refused.
+                self.close()
+                raise
 
     def read(self, size: int = -1) -> bytes:
         """Return up to `size` bytes, all that are left by default; b"" at the end."""

@@ -127,9 +127,6 @@ def read_multipart(body: RequestBody) -> None:
             strict=True,
         ) as parser:
             for data in body.blocks():
-                if parser.closed:
-                    # Only an epilogue follows, which means nothing (RFC 2046 5.1.1).
-                    break
                 for event in parser.parse(data):
                     reader.take(event)
     except multipart.ParserLimitReached as error:

@@ -38,8 +38,8 @@ class Gateway:
 
     Parameters:
         tree: the tree.
-        wsgi: makes the gateway of a grafted WSGI program from that and its script name; None where none will be
-            grafted.
+        wsgi: makes the gateway of a grafted WSGI program from that and its script name; None where none will
+            be grafted.
         exchange_type: the class of exchanges those gateways need.
 
     Called from many threads at once.
@@ -48,7 +48,7 @@ class Gateway:
     def __init__(
         self,
         tree: Tree,
-        wsgi: Callable[[Any, str], Callable[[Exchange], None]] | None = None,
+        wsgi: Callable[[Any, str], Callable[[Any], None]] | None = None,
         exchange_type: type[Exchange] = Exchange,
     ) -> None:
         self.tree = tree
@@ -106,10 +106,13 @@ class Gateway:
     def _place(self, head: RequestHead) -> _Place:
         tree = self.tree
         generation = tree.generation
-        decoded = "/" + "/".join(decode_segments(head.path)) if head.path != "*" else "*"
-        script_name = tree.script_name(decoded) if decoded != "*" else None
+        if head.path == "*":
+            return _Place(generation, None, Path("", ""))
+        # An encoded slash does not divide, so it cannot lead below another program than its segment does.
+        segments = [segment.replace("/", "%2F") for segment in decode_segments(head.path) if segment]
+        script_name = tree.script_name("/" + "/".join(segments))
         if script_name is None:
-            return _Place(generation, None, Path("", head.path if head.path.startswith("/") else ""))
+            return _Place(generation, None, Path("", head.path))
         rest = _below(head.path, script_name.count("/"))
         program = tree[script_name]
         if not isinstance(program, Application):

@@ -121,8 +121,13 @@ def _answer_fully(request: Request, plan: Plan) -> None:
             _become(request, raised)
             request.run_hooks("before_finalize")
             _finalize(request)
-    finally:
+    except BaseException:
+        stage = request.stage
         request.run_hooks("on_end_resource")
+        # The log shall name where it failed.
+        request.stage = stage
+        raise
+    request.run_hooks("on_end_resource")
 
 
 def _apply(request: Request, plan: Plan) -> None:

@@ -98,7 +98,8 @@ class LogManager:
             return
         head = request.head
         response = request.response
-        length = response.headers.get("Content-Length", "-")
+        content = request.exchange.content
+        length = len(content) if isinstance(content, bytes) else "-"
         referer, agent = head.get("Referer"), head.get("User-Agent")
         login = request.login if isinstance(request.login, str) and request.login else "-"
         when = time.strftime("[%d/%b/%Y:%H:%M:%S %z]")

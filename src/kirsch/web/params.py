@@ -31,7 +31,18 @@ class Parameters:
     A callable without a signature (some of C) accepts everything.
     """
 
-    __slots__ = ("bound", "fewest", "most", "named", "only", "passes", "places", "required", "takes_all", "takes_more")
+    __slots__ = (
+        "bound",
+        "fewest",
+        "most",
+        "named",
+        "only",
+        "passes",
+        "places",
+        "required",
+        "takes_all",
+        "takes_more",
+    )
 
     def __init__(self, handler: Callable[..., object]) -> None:
         try:
@@ -59,7 +70,7 @@ class Parameters:
         self.takes_all = any(one.kind is inspect.Parameter.VAR_KEYWORD for one in given)
         """Whether there is `**kwargs`."""
         self.bound = _bound(handler)
-        """Name of the parameter that is the object itself, which nothing may be given by; `""` without one."""
+        """Name of the parameter that is the object itself, not to be given by name; `""` without one."""
         keyword_only = any(name not in self.places for name in self.required)
         self.fewest = 1_000_000 if keyword_only else sum(name in self.required for name in self.places)
         """Path segments without which a call by segments alone cannot work."""

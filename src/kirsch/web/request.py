@@ -9,7 +9,7 @@ from kirsch.http.headers import Headers
 from kirsch.http.urls import TooManyFieldsError, parse_query
 from kirsch.web.body import RequestBody
 from kirsch.web.context import serving
-from kirsch.web.errors import HTTPError, InternalRedirect
+from kirsch.web.errors import HTTPError, InternalRedirect, NotFound
 from kirsch.web.hooks import run_hooks
 from kirsch.web.lazy import lazy
 from kirsch.web.params import merge_params
@@ -291,7 +291,8 @@ class Request:
         """
         made = self.made_handler
         if made is None:
-            made = self.made_handler = PageHandler(self, self.callable, self.args)
+            found = self.callable
+            made = self.made_handler = NotFound() if found is None else PageHandler(self, found, self.args)
         return None if made is _NOTHING else made
 
     @handler.setter

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 __all__ = ["Limited", "exchange_from_environ", "respond"]
 
 _LONGEST = 2**62
+_BLOCK = 65536
 
 
 class Limited:
@@ -37,12 +38,9 @@ class Limited:
 
     def read(self, size: int | None = -1) -> bytes:
         """Return up to `size` bytes; b"" at the end."""
-        if self._left >= _LONGEST // 2 and (size is None or size < 0):
-            # Of unknown length: the server says that it ends by itself.
-            return self._file.read()
         chunks = []
         wanted = self._size(size)
-        while wanted and (data := self._file.read(wanted)):
+        while wanted and (data := self._file.read(min(wanted, _BLOCK))):
             chunks.append(data)
             wanted -= len(data)
             self._left -= len(data)
