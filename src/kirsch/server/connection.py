@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from kirsch.http.exchange import Address, Exchange, RequestHead
     from kirsch.server.answer import Stream
     from kirsch.server.body import ChunkedBody, LengthBody
-    from kirsch.server.leader import Loop
+    from kirsch.server.roles import Lead
 
 __all__ = [
     "ASKED",
@@ -100,7 +100,7 @@ class Connection:
         "stream",
     )
 
-    def __init__(self, loop: Loop, sock: socket.socket, peer: Address, scheme: str, state: int) -> None:
+    def __init__(self, loop: Lead, sock: socket.socket, peer: Address, scheme: str, state: int) -> None:
         self.loop = loop
         self.sock = sock
         self.descriptor = sock.fileno()
@@ -280,7 +280,7 @@ class Connection:
         if data[:1] in _LINE_ENDS and data:
             data = skip_empty_lines(data)
             known = 0
-        # Two empty lines with nothing before them are no head: the line ends looked for are behind a byte of one.
+        # Two empty lines with nothing before them are no head: what is looked for lies behind a byte of one.
         end = data.find(b"\r\n\r\n", max(1, known - 3)) + 4
         if end < 4 or data[:1] in _LINE_ENDS:  # noqa: PLR2004  not found
             self.buffer = data

@@ -20,7 +20,7 @@ from kirsch.server.poller import READ
 
 if TYPE_CHECKING:
     from kirsch.server.connection import Connection
-    from kirsch.server.leader import Loop
+    from kirsch.server.roles import Lead
 
 __all__ = ["Reaper"]
 
@@ -52,7 +52,7 @@ class Reaper:
         loop: whose connections it looks after.
     """
 
-    def __init__(self, loop: Loop) -> None:
+    def __init__(self, loop: Lead) -> None:
         self._loop = loop
         settings = loop.settings
         self._timeouts = {
@@ -70,7 +70,8 @@ class Reaper:
         self.due = loop.now + self._interval
         """Time of the next sweep, in nanoseconds of the loop's clock."""
         self._turn = loop.now + _TURN_S * _NS
-        self._reported: set[int] = set()
+        # What was reported: descriptor and begin. Both together are never those of another request.
+        self._reported: set[tuple[int, int]] = set()
         self._drain_begin = 0
         self._stop_delay = self._nanoseconds(settings.shutdown_timeout) if settings.shutdown_timeout else 0
         self.cut: list[str] = []
@@ -148,15 +149,11 @@ class Reaper:
         """Report a handler that runs too long, once, with its stack."""
         if connection.state != HANDLER or self._loop.now - connection.since < self._handler:
             return
-        exchange = connection.exchange
-        if exchange is None or id(exchange) in self._reported:
+        key = (connection.descriptor, connection.since)
+        if key in self._reported:
             return
-        self._reported = {
-            id(c.exchange) for c in self._loop.connections.values() if c.exchange is not None
-        } & {
-            *self._reported,
-            id(exchange),
-        }
+        running = {(each.descriptor, each.since) for each in self._loop.connections.values() if each.busy}
+        self._reported = (self._reported & running) | {key}
         self._loop.log(self._report(connection))
 
     def _report(self, connection: Connection) -> str:
