@@ -104,9 +104,9 @@ class Stage:
         self.poller = Script()
         self.log = Log()
         self.ends: list[BaseException] = []
-        self.pooled: list[tuple[Connection, Exchange]] = []
+        self.pooled: list[tuple[Any, Exchange]] = []
         self.pool = Pool(1, ThreadHooks(), "test", self.log)
-        self.pool.put = lambda connection, exchange: self.pooled.append((connection, exchange))  # type: ignore[method-assign]
+        self.pool.put = self._put  # type: ignore[method-assign]  what goes to the pool waits for `work`
         self.loop = Loop(
             ServerSettings(**settings),
             self.gateway,
@@ -117,9 +117,12 @@ class Stage:
             poller=self.poller,
         )
         self.appointed: list[str] = []
-        self.loop._appoint = self._appoint  # type: ignore[method-assign]
+        self.loop._appoint = self._appoint  # type: ignore[method-assign]  no thread is started here
         self.clients: list[socket.socket] = []
         self.clock = 0
+
+    def _put(self, connection: Any, exchange: Exchange) -> None:
+        self.pooled.append((connection, exchange))
 
     def _appoint(self, target: Callable[[], None], role: str) -> None:
         self.appointed.append(role)
