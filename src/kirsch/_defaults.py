@@ -71,7 +71,8 @@ class _Log(LogManager):
     def take(self, msg: str, level: int) -> None:
         """Log what the bus says."""
         self.open()
-        self.error(msg, "ENGINE", level)
+        # The bus puts tracebacks below its message; they are indented on their way out.
+        self.error_log.log(level, "ENGINE %s", msg)
 
     def open(self) -> None:
         """Send the logs where the configuration says, unless that is done."""
@@ -123,8 +124,6 @@ class DefaultServer:
         made = Server(gateway, self.settings, log=self._failed, end=self._end)
         made.start()
         self.instance = made
-        for address in made.urls:
-            self.bus.log(f"Serving on {address}")
 
     def stop(self) -> None:
         """Finish what runs, then close; see `kirsch.server.Server.stop`."""
@@ -154,8 +153,9 @@ class DefaultServer:
         self.bus.unsubscribe("start", self.start)
         self.bus.unsubscribe("stop", self.stop)
 
-    def _failed(self, message: str, *, traceback: bool = False) -> None:
-        self.bus.log(message, 40, traceback)
+    @staticmethod
+    def _failed(message: str, *, traceback: bool = False) -> None:
+        log.error(message, "SERVER", 40, traceback)
 
     def _end(self, error: BaseException) -> None:
         """End the program: a handler asked for it by SystemExit or KeyboardInterrupt."""

@@ -252,7 +252,7 @@ print(json.dumps(seen))
 """
     assert run(code) == ["file"]
     text = log.read_text("utf-8")
-    assert "ENGINE Serving on http://127.0.0.1:" in text
+    assert "] Serving on http://127.0.0.1:" in text
     assert "Bus STARTING" in text
     assert "Bus EXITED" in text
 

@@ -175,3 +175,13 @@ def test_any_target_gets_an_answer_whatever_is_mounted(path: str, mounted: list[
     for script_name in mounted:
         tree.mount(Root(), script_name)
     assert ask(tree, path).code in {200, 404}
+
+
+def test_long_paths_are_answered_and_not_remembered() -> None:
+    _, gateway = make()
+    path = "/page/" + "x" * 300
+    for _ in range(2):
+        assert ask(gateway, path).code == 200
+    assert len(gateway._places) == len(gateway._paces) == 0
+    ask(gateway, "/page/x")
+    assert len(gateway._places) == len(gateway._paces) == 1

@@ -294,7 +294,7 @@ def test_an_error_response_of_the_program_takes_the_pages_place() -> None:
     [
         (HTTPError(503, "busy"), 503, "busy"),
         (HTTPRedirect("/x"), 303, "/x"),
-        (RuntimeError("again"), 500, "unexpected condition"),
+        (RuntimeError("again"), 500, "Reference: "),
     ],
 )
 def test_an_error_response_that_fails_still_gives_an_answer(
@@ -520,3 +520,38 @@ def test_a_generator_is_collected_with_its_hooks_to_come() -> None:
 
     answer = ask(app_of(Generating(), {"/": {"hooks.before_finalize": lambda: None}}), "/")
     assert answer.exchange.content == b"ab"
+
+
+def test_what_a_tool_sets_up_each_time_is_called_for_each_request() -> None:
+    calls: list[int] = []
+
+    class Each:
+        def attach(self, building: Any, arguments: dict[str, Any]) -> None:
+            building.each_time.append(lambda: calls.append(1))
+
+    app = app_of(Root([]), {"/": {"tools.each.on": True}})
+    app.site.toolboxes["tools"].each = Each()
+    ask(app, "/")
+    ask(app, "/")
+    assert calls == [1, 1]
+
+
+def test_an_error_page_that_breaks_twice_still_gives_an_answer(caplog: pytest.LogCaptureFixture) -> None:
+    def breaking(**values: str) -> str:
+        current().response.status = 9999  # type: ignore[union-attr]
+        return "page"
+
+    answer = ask(app_of(Root([]), {"/": {"error_page.500": breaking}}), "/fail/unexpected")
+    assert answer.status == "500 Internal Server Error"
+    assert answer.body.startswith(b"The server met an unexpected condition")
+
+
+def test_a_streamed_body_without_close_is_closed_all_the_same() -> None:
+    class Plain:
+        _cp_config = {"response.stream": True}  # noqa: RUF012  as a program writes
+
+        @expose
+        def index(self) -> Any:
+            return iter(["a"])
+
+    assert ask(app_of(Plain()), "/").body == b"a"

@@ -65,8 +65,10 @@ def test_lines_of_a_traceback_are_indented_so_that_none_passes_for_an_event(
         log("one", traceback=True)
         log("two", traceback=error)
     lines = (tmp_path / "error.log").read_text("utf-8").splitlines()
+    log.error_log.warning("three\n[01/Jan/2026:00:00:00] forged %s", "\x1b")
+    lines += (tmp_path / "error.log").read_text("utf-8").splitlines()[len(lines) :]
     events = [line for line in lines if not line.startswith("    ")]
-    assert [event.rpartition(" ")[2] for event in events] == ["one", "two"]
+    assert [event.rpartition(" ")[2] for event in events] == ["one", "two", "three"]
     assert "\x1b" not in "".join(lines)
     assert lines[1] == "    Traceback (most recent call last):"
 

@@ -133,10 +133,7 @@ def test_callables_that_take_anything_or_have_no_signature_are_not_checked() -> 
     anything = Tool("before_handler", lambda **kwargs: seen.append(kwargs))
     ask(app_with({"tools.anything.on": True, "tools.anything.x": 1}, anything=anything), "/")
     assert seen == [{"x": 1}]
-    builtin = Tool("before_handler", dict.fromkeys)
-    assert builtin.arguments() == ()
-    with pytest.raises(TypeError):
-        Tool("before_handler", min).callable()
+    assert Tool("before_handler", dict).arguments() == ()
     assert ask(app_with({"tools.builtin.on": True}, builtin=Tool("before_handler", dict)), "/").code == 200
 
 

@@ -23,20 +23,11 @@ if TYPE_CHECKING:
 __all__ = ["answer_error", "answer_redirect", "answer_unexpected", "last_resort"]
 
 # RFC 9110 8 and 14: fields that speak of the content there would have been.
-_OF_CONTENT: Final = (
-    "Accept-Ranges",
-    "Age",
-    "Content-Encoding",
-    "Content-Length",
-    "Content-Location",
-    "Content-MD5",
-    "Content-Range",
-    "ETag",
-    "Expires",
-    "Last-Modified",
-    "Location",
-    "Retry-After",
-    "Vary",
+_OF_CONTENT: Final = frozenset(
+    {
+        *("accept-ranges", "age", "content-encoding", "content-length", "content-location", "content-md5"),
+        *("content-range", "etag", "expires", "last-modified", "location", "retry-after", "vary"),
+    }
 )
 
 _PAGE: Final = (
@@ -110,8 +101,9 @@ def _clean(request: Request, code: int) -> str | None:
     """Remove the fields that spoke of other content; return a Content-Range to keep."""
     headers = request.response.headers
     kept = headers.get("Content-Range") if code == _RANGE_NOT_SATISFIABLE else None
-    for name in _OF_CONTENT:
-        headers.remove(name)
+    for name in headers.keys():  # noqa: SIM118  a list, as names are removed on the way
+        if name.lower() in _OF_CONTENT:
+            headers.remove(name)
     request.response.stream = False
     return kept
 

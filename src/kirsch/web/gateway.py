@@ -20,8 +20,11 @@ if TYPE_CHECKING:
 
 __all__ = ["Gateway"]
 
-_MOST_PATHS = 8192
-"""Paths whose plan's pace is remembered, in each of two generations; some 200 bytes each."""
+_MOST_PATHS = 2048
+"""Paths that are remembered, in each of two generations; about a kilobyte each with what they led to."""
+
+_LONGEST = 256
+"""Characters of a path that is remembered. Longer ones are seldom asked for twice, and made-up ones cost memory."""
 
 
 class _Place(NamedTuple):
@@ -93,14 +96,16 @@ class Gateway:
 
     def _learn(self, head: RequestHead, pace: Pace) -> None:
         head.derived["pace"] = pace
-        self._paces.put((head.method, head.path), pace)
+        if len(head.path) <= _LONGEST:
+            self._paces.put((head.method, head.path), pace)
 
     def _find(self, head: RequestHead) -> _Place:
         """Return where a head leads, from memory if another one had the same path."""
         place = self._places.get(head.path)
         if place is None or place.generation != self.tree.generation:
             place = self._place(head)
-            self._places.put(head.path, place)
+            if len(head.path) <= _LONGEST:
+                self._places.put(head.path, place)
         return place
 
     def _place(self, head: RequestHead) -> _Place:

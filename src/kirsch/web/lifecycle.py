@@ -214,13 +214,8 @@ def recover(request: Request, error: Exception) -> None:
         _finalize(request)
     except InternalRedirect:
         raise
-    except (HTTPError, HTTPRedirect) as raised:
-        _recover_again(request, raised)
     except Exception as another:  # noqa: BLE001  the boundary of the program's error handling
-        if isinstance(error, HTTPRedirect):
-            _recover_again(request, another)
-        else:
-            _give_up(request, another)
+        _recover_again(request, another)
 
 
 def _page(request: Request, error: Exception) -> None:
@@ -241,13 +236,9 @@ def _recover_again(request: Request, error: Exception) -> None:
             answer_unexpected(request, error)
         _finalize(request)
     except Exception as another:  # noqa: BLE001  the boundary of the program's error handling
-        _give_up(request, another)
-
-
-def _give_up(request: Request, error: Exception) -> None:
-    _log(request, error)
-    exchange = request.exchange
-    exchange.status, exchange.fields, exchange.content = last_resort()
+        _log(request, another)
+        exchange = request.exchange
+        exchange.status, exchange.fields, exchange.content = last_resort()
 
 
 def _log(request: Request, error: Exception) -> None:

@@ -77,17 +77,15 @@ class LogManager:
             severity = logging.ERROR if traceback else logging.INFO
         if not self.error_log.isEnabledFor(severity):
             return
-        text = f"{time.strftime('[%d/%b/%Y:%H:%M:%S]')} {context} {escape_controls(msg)}"
+        text = f"{context} {escape_controls(msg)}".lstrip()
         if traceback:
             lines = (
                 tracebacks.format_exception(traceback)
                 if isinstance(traceback, BaseException)
                 else [tracebacks.format_exc()]
             )
-            # A traceback quotes the message of its exception, which may quote the client.
-            shown = (escape_controls(line) for line in "".join(lines).rstrip("\n").split("\n"))
-            text += "".join(f"\n    {line}" for line in shown)
-        self.error_log.log(severity, "%s", text)
+            text = f"{text}\n{''.join(lines)}"
+        self.error_log.log(severity, "%s", _indented(text), extra={"indented": True})
 
     def access(self, request: Request) -> None:
         """Log a request that was answered, in the combined format.
@@ -128,7 +126,7 @@ class LogManager:
                 self._add(purpose, logger, logging.FileHandler(name, encoding="utf-8"))
 
     def _add(self, purpose: str, logger: logging.Logger, handler: logging.Handler) -> None:
-        handler.setFormatter(logging.Formatter("%(message)s"))
+        handler.setFormatter(_Lines() if logger is self.error_log else logging.Formatter("%(message)s"))
         logger.addHandler(handler)
         if logger.level == logging.NOTSET:
             logger.setLevel(logging.INFO)
@@ -154,6 +152,28 @@ class LogManager:
                     handler.stream = handler._open()  # noqa: SLF001  what FileHandler itself does at its start
                 finally:
                     handler.release()
+
+
+def _indented(text: str) -> str:
+    """Return `text` with its controls escaped and every line but the first indented.
+
+    A traceback quotes the message of its exception, which may quote the client: no line of it shall pass for
+    an event.
+    """
+    first, *rest = text.rstrip("\n").split("\n")
+    return "\n".join([escape_controls(first), *(f"    {escape_controls(line)}" for line in rest)])
+
+
+class _Lines(logging.Formatter):
+    """Time and message; what came with it is indented below, whoever logged it."""
+
+    def __init__(self) -> None:
+        super().__init__("[%(asctime)s] %(message)s", "%d/%b/%Y:%H:%M:%S")
+
+    def format(self, record: logging.LogRecord) -> str:
+        """Return the text of a record, without the end of its last line."""
+        text = super().format(record)
+        return text if getattr(record, "indented", False) else _indented(text)
 
 
 def _quoted(text: str) -> str:

@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from kirsch.web.plan import Plan
     from kirsch.web.response import Response
 
+_MOST_QUERY_FIELDS = 10_000
+
 __all__ = ["Host", "PageHandler", "Request", "page"]
 
 
@@ -72,7 +74,7 @@ class Request:
     """Other hosts an HTTPRedirect may lead to, such as `login.example`, with a port if it is not the
     default."""
     max_query_fields: int = 1000
-    """Fields of a query; more is a 400."""
+    """Fields of a query; more is a 400. 10 000 at most, which a request line of 64 KiB can just hold."""
     stage: str | None = None
     """Where the request is: the name of a hook point, `get_resource`, `process_body`, `handler`, `close`."""
     closed: bool = False
@@ -203,18 +205,30 @@ class Request:
 
         HTTPError 400 for too many of them, 404 when they are not UTF-8.
         """
-        query = self.query_string
         params: dict[str, Any] = {}
-        if query:
+        merge_params(params, self._query_pairs())
+        return params
+
+    def _query_pairs(self) -> list[tuple[str, str]]:
+        derived = self.exchange.head.derived
+        query = self.query_string
+        kept: tuple[str, list[tuple[str, str]]] | None = derived.get("query")
+        if kept is not None and kept[0] == query:
+            pairs = kept[1]
+        else:
             try:
-                merge_params(params, parse_query(query, limit=self.max_query_fields, strict=True))
+                pairs = parse_query(query, limit=_MOST_QUERY_FIELDS, strict=True)
             except TooManyFieldsError as error:
-                raise HTTPError(
-                    400, f"The query has {error.count} fields; at most {error.limit} are read."
-                ) from None
+                raise self._too_many(error.count) from None
             except UnicodeDecodeError:
                 raise HTTPError(404, "The query is not UTF-8.") from None
-        return params
+            derived["query"] = (query, pairs)
+        if len(pairs) > self.max_query_fields:
+            raise self._too_many(len(pairs))
+        return pairs
+
+    def _too_many(self, count: int) -> HTTPError:
+        return HTTPError(400, f"The query has {count} fields; at most {self.max_query_fields} are read.")
 
     @lazy
     def params(self) -> dict[str, Any]:
@@ -222,14 +236,14 @@ class Request:
 
         Hooks may change it up to the call.
         """
-        params = dict(self.query_params)
+        params: dict[str, Any] = {}
+        if self.query_string:
+            merge_params(params, self._query_pairs())
         if self.popped:
             params.update(self.popped)
         if self.made_body is not None and self.made_body.params:
             for name, value in self.made_body.params.items():
-                merge_params(
-                    params, [(name, one) for one in value] if isinstance(value, list) else [(name, value)]
-                )
+                merge_params(params, [(name, one) for one in (value if isinstance(value, list) else [value])])
         return params
 
     @property
