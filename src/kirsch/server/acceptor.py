@@ -13,8 +13,8 @@ from kirsch.server.connection import HANDSHAKE, IDLE, Connection
 from kirsch.server.response import error_page
 
 if TYPE_CHECKING:
-    from kirsch.server.leader import Loop
     from kirsch.server.listener import Listener
+    from kirsch.server.roles import Lead
 
 __all__ = ["Acceptor", "descriptor_limit"]
 
@@ -54,7 +54,7 @@ class Acceptor:
         listeners: open listening sockets.
     """
 
-    def __init__(self, loop: Loop, listeners: list[Listener]) -> None:
+    def __init__(self, loop: Lead, listeners: list[Listener]) -> None:
         self._loop = loop
         self._listeners = {listener.sock.fileno(): listener for listener in listeners}
         self._limit = loop.settings.max_connections or descriptor_limit()

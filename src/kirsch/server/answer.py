@@ -30,8 +30,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
     from kirsch.http.exchange import Exchange
-    from kirsch.server.connection import Connection
-    from kirsch.server.leader import Loop
+    from kirsch.server.roles import Answering, Lead
 
 __all__ = ["FileContent", "Stream", "attempt", "prepare", "push"]
 
@@ -75,7 +74,7 @@ class FileContent:
         return FileSlice(descriptor, position, max(0, facts.st_size - position))
 
 
-def prepare(connection: Connection, exchange: Exchange) -> bytes | None:
+def prepare(connection: Answering, exchange: Exchange) -> bytes | None:
     """Run the gateway and return the whole answer in bytes, or None when it is sent already.
 
     Never raises an Exception: one of the program before the head is out gives the bytes of a 500; a later one
@@ -121,7 +120,7 @@ def prepare(connection: Connection, exchange: Exchange) -> bytes | None:
     return None
 
 
-def attempt(loop: Loop, task: Callable[[], object], message: str) -> None:
+def attempt(loop: Lead, task: Callable[[], object], message: str) -> None:
     """Call `task`, code of the program that runs when its answer is out or given up: the log is all that is
     left to tell of an error.
     """
@@ -134,13 +133,13 @@ def attempt(loop: Loop, task: Callable[[], object], message: str) -> None:
         _end_program(loop, error)
 
 
-def _end_program(loop: Loop, error: BaseException) -> None:
+def _end_program(loop: Lead, error: BaseException) -> None:
     # Others, such as asyncio.CancelledError and the timeouts of gevent, are the program's own affair.
     if isinstance(error, SystemExit | KeyboardInterrupt):
         loop.end(error)
 
 
-def _failed(connection: Connection, exchange: Exchange) -> bytes | None:
+def _failed(connection: Answering, exchange: Exchange) -> bytes | None:
     connection.loop.log(f"The program failed on {exchange.head.method} {exchange.head.path}.", traceback=True)
     connection.closing = True
     _close(connection, exchange.content)
@@ -158,13 +157,13 @@ def _failed(connection: Connection, exchange: Exchange) -> bytes | None:
     return error_page(500, "Internal Server Error", _BROKEN, connection.loop.stamp(), body=body)
 
 
-def _close(connection: Connection, content: object) -> None:
+def _close(connection: Answering, content: object) -> None:
     close = getattr(content, "close", None)
     if close is not None:
         attempt(connection.loop, close, "Closing the content of a response raised an error.")
 
 
-def _whole(connection: Connection, exchange: Exchange, content: bytes) -> bytes:
+def _whole(connection: Answering, exchange: Exchange, content: bytes) -> bytes:
     """Return head and body of an answer whose body is known, and remember the head."""
     head = exchange.head
     status = STATUS_LINES[exchange.status]
@@ -187,7 +186,7 @@ def _whole(connection: Connection, exchange: Exchange, content: bytes) -> bytes:
     return b"".join((known, connection.loop.stamped, connection.end_of_head(head.minor), content))
 
 
-def _whole_unusual(connection: Connection, exchange: Exchange, content: bytes, framing: Framing) -> bytes:
+def _whole_unusual(connection: Answering, exchange: Exchange, content: bytes, framing: Framing) -> bytes:
     """Return the answer where the status, the method or the fields need more care."""
     status = STATUS_LINES[exchange.status]
     size = len(content)
@@ -216,7 +215,7 @@ def _whole_unusual(connection: Connection, exchange: Exchange, content: bytes, f
     return b"".join((_head(connection, exchange, status, framing), content))
 
 
-def _head(connection: Connection, exchange: Exchange, status: bytes, framing: Framing) -> bytes:
+def _head(connection: Answering, exchange: Exchange, status: bytes, framing: Framing) -> bytes:
     stamp = connection.loop.stamped
     if framing.has_date or framing.has_server:
         own = [line for line in framing.lines if isinstance(line, Special) and line.kind != LENGTH]
@@ -234,7 +233,7 @@ class Stream:
 
     __slots__ = ("chunked", "framed", "left", "muted", "status")
 
-    def __init__(self, connection: Connection, exchange: Exchange, framing: Framing, known: int) -> None:
+    def __init__(self, connection: Answering, exchange: Exchange, framing: Framing, known: int) -> None:
         """Decide how the body ends (RFC 9112 section 6.3); `known` is its length where the server knows it,
         else -1.
         """
@@ -268,7 +267,7 @@ class Stream:
         return data
 
 
-def _stream(connection: Connection, exchange: Exchange) -> None:
+def _stream(connection: Answering, exchange: Exchange) -> None:
     """Send an answer as its content is produced; closes the content."""
     content = exchange.content
     if (
@@ -292,7 +291,7 @@ def _stream(connection: Connection, exchange: Exchange) -> None:
     _close(connection, content)
 
 
-def _send_file(connection: Connection, exchange: Exchange, content: FileContent) -> bool:
+def _send_file(connection: Answering, exchange: Exchange, content: FileContent) -> bool:
     """Send a regular file by the system's own means; return whether `content` is one."""
     piece = content.slice()
     if piece is None:
@@ -310,7 +309,7 @@ def _send_file(connection: Connection, exchange: Exchange, content: FileContent)
     return True
 
 
-def _begin_file(connection: Connection, exchange: Exchange, piece: FileSlice) -> Stream:
+def _begin_file(connection: Answering, exchange: Exchange, piece: FileSlice) -> Stream:
     framing = Framing(FIELD_LINES, exchange.fields)
     if framing.length > piece.left:
         raise ApplicationError(
@@ -337,14 +336,14 @@ def _checked(content: Iterable[bytes] | bytes) -> Iterator[bytes]:
             yield data
 
 
-def _stream_of(connection: Connection) -> Stream:
-    stream = connection.stream
+def _stream_of(connection: Answering) -> Stream:
+    stream: Stream | None = connection.stream
     if stream is None:
         raise RuntimeError("A response has begun without a stream; this is a defect of the server.")
     return stream
 
 
-def _begin(connection: Connection, exchange: Exchange, first: bytes) -> Stream:
+def _begin(connection: Answering, exchange: Exchange, first: bytes) -> Stream:
     """Send the head, and the first piece of the body with it; return the stream the rest goes through."""
     framing = Framing(FIELD_LINES, exchange.fields)
     stream = Stream(connection, exchange, framing, -1)
@@ -357,7 +356,7 @@ def _begin(connection: Connection, exchange: Exchange, first: bytes) -> Stream:
     return stream
 
 
-def push(connection: Connection, exchange: Exchange, data: bytes) -> None:
+def push(connection: Answering, exchange: Exchange, data: bytes) -> None:
     """Send one piece of the body now, after the head if that is not out yet: the `write()` of PEP 3333."""
     if exchange.started:
         _push_framed(connection, _stream_of(connection), data)
@@ -365,7 +364,7 @@ def push(connection: Connection, exchange: Exchange, data: bytes) -> None:
         _begin(connection, exchange, data)
 
 
-def _push_framed(connection: Connection, stream: Stream, data: bytes) -> None:
+def _push_framed(connection: Answering, stream: Stream, data: bytes) -> None:
     # What the program declared is sent before it is told that it produced more.
     if 0 <= stream.left < len(data) and not stream.muted:
         connection.transmit(data[: stream.left], wait=True)
@@ -375,7 +374,7 @@ def _push_framed(connection: Connection, stream: Stream, data: bytes) -> None:
         connection.transmit(wire, wait=True)
 
 
-def _end(connection: Connection, stream: Stream) -> None:
+def _end(connection: Answering, stream: Stream) -> None:
     """Send what ends the body. Raises ApplicationError when less came than was declared."""
     if stream.muted:
         return

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from kirsch.http.exchange import Exchange
-    from kirsch.server.connection import Connection
+    from kirsch.server.roles import Served
 
 __all__ = ["Pool", "ThreadHooks"]
 
@@ -66,7 +66,7 @@ class Pool:
         self._name = name
         self._log = log
         # SimpleQueue: its put takes no Python-level lock, so the leader never waits for a worker here.
-        self._tasks: queue.SimpleQueue[tuple[Connection, Exchange] | Callable[[], None] | None] = (
+        self._tasks: queue.SimpleQueue[tuple[Served, Exchange] | Callable[[], None] | None] = (
             queue.SimpleQueue()
         )
         self._threads: list[threading.Thread] = []
@@ -81,7 +81,7 @@ class Pool:
             self._threads.append(thread)
             thread.start()
 
-    def put(self, connection: Connection, exchange: Exchange) -> None:
+    def put(self, connection: Served, exchange: Exchange) -> None:
         """Have a thread answer `exchange`. The connection must be `busy`."""
         self._tasks.put((connection, exchange))
 
@@ -129,7 +129,7 @@ class Pool:
             # The top of a thread: a defect of the server must not cost it a worker.
             self._log("A worker thread met an error of the server itself.", traceback=True)
 
-    def _serve(self, connection: Connection, exchange: Exchange) -> None:
+    def _serve(self, connection: Served, exchange: Exchange) -> None:
         key = threading.get_ident()
         begin = perf_counter_ns()
         cpu = thread_time_ns()
