@@ -106,7 +106,7 @@ class Stage:
         self.ends: list[BaseException] = []
         self.pooled: list[tuple[Any, Exchange]] = []
         self.pool = Pool(1, ThreadHooks(), "test", self.log)
-        self.pool.put = self._put  # type: ignore[method-assign]  what goes to the pool waits for `work`
+        self.pool.put = self._put  # type: ignore[method-assign]  # what goes to the pool waits for `work`
         self.loop = Loop(
             ServerSettings(**settings),
             self.gateway,
@@ -117,7 +117,7 @@ class Stage:
             poller=self.poller,
         )
         self.appointed: list[str] = []
-        self.loop._appoint = self._appoint  # type: ignore[method-assign]  no thread is started here
+        self.loop._appoint = self._appoint  # type: ignore[method-assign]  # no thread is started here
         self.clients: list[socket.socket] = []
         self.clock = 0
 
