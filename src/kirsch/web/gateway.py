@@ -24,7 +24,7 @@ _MOST_PATHS = 2048
 """Paths that are remembered, in each of two generations; about a kilobyte each with what they led to."""
 
 _LONGEST = 256
-"""Characters of a path that is remembered. Longer ones are seldom asked for twice, and made-up ones cost memory."""
+"""Characters of a path that is remembered. Longer ones are seldom asked for twice, and cost memory."""
 
 
 class _Place(NamedTuple):

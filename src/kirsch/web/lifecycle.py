@@ -15,6 +15,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
+from kirsch.http.exchange import FileBody
 from kirsch.web.context import serving
 from kirsch.web.errorpage import answer_error, answer_redirect, answer_unexpected, last_resort
 from kirsch.web.errors import HTTPError, HTTPRedirect, InternalRedirect, NotFound
@@ -193,7 +194,7 @@ def _finalize(request: Request) -> None:
     status, fields, content = request.response.finalize()
     exchange.status = status
     exchange.fields = fields
-    exchange.content = content if isinstance(content, bytes) else _Streamed(request, content)
+    exchange.content = content if isinstance(content, (bytes, FileBody)) else _Streamed(request, content)
     if exchange.after is None and request.made_hooks is not None and "on_end_request" in request.made_hooks:
         exchange.after = request.close
 

@@ -6,6 +6,7 @@ import time
 from typing import TYPE_CHECKING, Any, Final
 
 from kirsch.http.cookies import SetCookie
+from kirsch.http.exchange import FileBody
 from kirsch.http.headers import Headers
 from kirsch.http.status import no_content, valid_status
 from kirsch.web.lazy import lazy
@@ -37,7 +38,8 @@ class Response:
     status: int | str | None = None
     """`404`, `"404"` or `"404 Not Found"`; None is 200. Checked when the response is finalized."""
     body: Any = b""
-    """What a handler returned: str, bytes, None, an iterable of str and bytes, or an object with `read`."""
+    """What a handler returned: str, bytes, None, an iterable of str and bytes, an object with `read`, or a
+    `FileBody`, which the server sends by itself where it can."""
     stream: bool = False
     """Whether the body goes out as it is produced. Otherwise it is collected first, so that an error in it
     can
@@ -70,7 +72,7 @@ class Response:
         self.cookies[name] = cookie
         return cookie
 
-    def finalize(self) -> tuple[str, list[tuple[str, str]], bytes | Iterator[bytes]]:
+    def finalize(self) -> tuple[str, list[tuple[str, str]], bytes | FileBody | Iterator[bytes]]:
         """Return status, fields and content as they go to the server. May be called again after changes.
 
         A status that allows no content (RFC 9110 15) drops body, Content-Type and Content-Length. Text is
@@ -84,12 +86,16 @@ class Response:
         if no_content(code):
             close_body(self.body)
             self.body = b""
-            content: bytes | Iterator[bytes] = b""
+            content: bytes | FileBody | Iterator[bytes] = b""
             headers.remove("Content-Length")
             headers.remove("Content-Type")
         else:
             charset = self._charset()
-            if self.stream and not isinstance(self.body, (bytes, str, type(None))):
+            if isinstance(self.body, FileBody):
+                content = self.body
+                if content.length >= 0:
+                    headers["Content-Length"] = content.length
+            elif self.stream and not isinstance(self.body, (bytes, str, type(None))):
                 content = encode_body(self.body, charset)
             else:
                 content = self.collapse_body(charset)
