@@ -25,8 +25,9 @@ from typing import TYPE_CHECKING, Any
 
 from kirsch.config import ServerSettings
 from kirsch.server import WSGIGateway
-from kirsch.server.connection import CLOSED, IDLE, Connection
+from kirsch.server.connection import Connection
 from kirsch.server.leader import Loop
+from kirsch.server.phases import CLOSED, IDLE
 from kirsch.server.pool import Pool, ThreadHooks
 
 if TYPE_CHECKING:
@@ -111,7 +112,7 @@ class Driver:
     def __init__(self) -> None:
         self.errors: list[str] = []
         pool = Pool(1, ThreadHooks(), "fuzz", self._log)
-        self._tasks: list[tuple[Connection, Any]] = []
+        self._tasks: list[tuple[Any, Any]] = []
         pool.put = lambda connection, exchange: self._tasks.append((connection, exchange))  # type: ignore[method-assign]
         self.loop = Loop(
             ServerSettings(max_body=100_000),

@@ -13,8 +13,9 @@ from kirsch.config import ServerSettings
 from kirsch.http.exchange import Exchange, RequestHead
 from kirsch.http.pace import Pace
 from kirsch.server import leader
-from kirsch.server.connection import IDLE, Connection
+from kirsch.server.connection import Connection
 from kirsch.server.leader import Loop
+from kirsch.server.phases import IDLE
 from kirsch.server.pool import Pool, ThreadHooks
 from tests.server.harness import GET, WAIT, Log
 

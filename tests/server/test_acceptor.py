@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any, cast
 import pytest
 
 from kirsch.server.acceptor import Acceptor, descriptor_limit
-from kirsch.server.connection import HANDSHAKE, IDLE
 from kirsch.server.listener import Listener, open_listeners
+from kirsch.server.phases import HANDSHAKE, IDLE
 from tests.server.harness import GET, WAIT, Client, serving
 from tests.server.stage import Stage, until
 

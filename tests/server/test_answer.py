@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from kirsch.server.answer import FileContent, _stream_of
-from kirsch.server.connection import CLOSED, LINGER, WRITING
+from kirsch.server.phases import CLOSED, LINGER, WRITING
 from tests.server.harness import GET, WAIT, Client, Log, serving
 from tests.server.stage import Stage, Steady
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, cast
 import pytest
 
 from kirsch.server import leader
-from kirsch.server.connection import BODY, CLOSED, HANDLER, HEAD, IDLE, LINGER, WRITING, Connection
+from kirsch.server.phases import BODY, CLOSED, HANDLER, HEAD, IDLE, LINGER, WRITING
 from kirsch.server.poller import READ, SelectorPoller
 from tests.server.harness import GET, WAIT, Client, Log, hello, serving, trust
 from tests.server.stage import Stage, Steady, held, until
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from kirsch.http.exchange import Exchange
+    from kirsch.server.connection import Connection
 
 POST = b"POST /p HTTP/1.1\r\nHost: test\r\nContent-Length: 3\r\n\r\n"
 CHUNKED = POST.replace(b"Content-Length: 3", b"Transfer-Encoding: chunked")

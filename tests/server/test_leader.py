@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from kirsch.http.exchange import Exchange, RequestHead
-from kirsch.server.connection import CLOSED, HANDLER, IDLE, Connection
+from kirsch.server.connection import Connection
+from kirsch.server.phases import CLOSED, HANDLER, IDLE
 from tests.server.harness import GET, WAIT, Client, serving, thread_names, trust
 from tests.server.stage import Stage
 

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from kirsch.server.answer import prepare
-from kirsch.server.connection import ASKED, BODY, CLOSED, HANDSHAKE, HEAD, IDLE, LINGER, WRITING
 from kirsch.server.listener import open_listeners
+from kirsch.server.phases import ASKED, BODY, CLOSED, HANDSHAKE, HEAD, IDLE, LINGER, WRITING
 from tests.server.harness import GET, WAIT, Client, Log, serving, trust
 from tests.server.stage import Stage, Steady, until
 

@@ -9,7 +9,8 @@ import errno
 import socket
 from typing import TYPE_CHECKING, Any
 
-from kirsch.server.connection import HANDSHAKE, IDLE, Connection
+from kirsch.server.connection import Connection
+from kirsch.server.phases import HANDSHAKE, IDLE
 from kirsch.server.response import error_page
 
 if TYPE_CHECKING:

@@ -11,6 +11,7 @@ import os
 import stat
 from typing import TYPE_CHECKING, Any
 
+from kirsch.http.exchange import FileBody
 from kirsch.server.errors import ApplicationError, ClientGone
 from kirsch.server.output import FileSlice
 from kirsch.server.response import (
@@ -42,36 +43,30 @@ HEADS = Heads()
 _BROKEN = "The server met an unexpected condition and could not answer the request."
 
 
-class FileContent:
-    """A file as content: sent by the system where it can be, read block by block elsewhere. The
-    `wsgi.file_wrapper`.
+class FileContent(FileBody):
+    """A file as content, from where it stands to its end. The `wsgi.file_wrapper`.
 
     Parameters:
-        file: anything with `read`; a regular file on disk is sent from its present position to its end.
-        block: bytes read at a time.
+        file: anything with `read`.
+        block: bytes read at a time where the system cannot send it.
     """
 
     def __init__(self, file: Any, block: int = 65536) -> None:
-        self.file = file
-        self.block = block
-        if hasattr(file, "close"):
-            self.close = file.close
+        super().__init__(file, block=block)
 
-    def __iter__(self) -> Iterator[bytes]:
-        while data := self.file.read(self.block):
-            yield data
 
-    def slice(self) -> FileSlice | None:
-        """Return what is left of the file as a `FileSlice`, None when it is no regular file."""
-        try:
-            descriptor = self.file.fileno()
-            facts = os.fstat(descriptor)
-            if not stat.S_ISREG(facts.st_mode):
-                return None
-            position = self.file.tell()
-        except (AttributeError, OSError, ValueError):
+def _slice_of(content: FileBody) -> FileSlice | None:
+    """Return what the system can send of `content`, None when it is no regular file."""
+    try:
+        descriptor = content.file.fileno()
+        facts = os.fstat(descriptor)
+        if not stat.S_ISREG(facts.st_mode):
             return None
-        return FileSlice(descriptor, position, max(0, facts.st_size - position))
+        position = content.file.tell() if content.start is None else content.start
+    except (AttributeError, OSError, ValueError):
+        return None
+    left = max(0, facts.st_size - position)
+    return FileSlice(descriptor, position, left if content.length < 0 else min(left, content.length))
 
 
 def prepare(connection: Answering, exchange: Exchange) -> bytes | None:
@@ -270,11 +265,7 @@ class Stream:
 def _stream(connection: Answering, exchange: Exchange) -> None:
     """Send an answer as its content is produced; closes the content."""
     content = exchange.content
-    if (
-        isinstance(content, FileContent)
-        and not exchange.started
-        and _send_file(connection, exchange, content)
-    ):
+    if isinstance(content, FileBody) and not exchange.started and _send_file(connection, exchange, content):
         _close(connection, content)
         return
     iterator = _checked(content)
@@ -291,9 +282,9 @@ def _stream(connection: Answering, exchange: Exchange) -> None:
     _close(connection, content)
 
 
-def _send_file(connection: Answering, exchange: Exchange, content: FileContent) -> bool:
+def _send_file(connection: Answering, exchange: Exchange, content: FileBody) -> bool:
     """Send a regular file by the system's own means; return whether `content` is one."""
-    piece = content.slice()
+    piece = _slice_of(content)
     if piece is None:
         return False
     try:

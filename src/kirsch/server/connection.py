@@ -21,6 +21,7 @@ from kirsch.server.body import receiver
 from kirsch.server.errors import ClientGone, RequestError
 from kirsch.server.head import skip_empty_lines
 from kirsch.server.output import FileSlice, Output
+from kirsch.server.phases import ASKED, BODY, CLOSED, HANDLER, HANDSHAKE, HEAD, IDLE, LINGER, WRITING
 from kirsch.server.poller import READ, WRITE
 from kirsch.server.response import error_page
 
@@ -32,27 +33,7 @@ if TYPE_CHECKING:
     from kirsch.server.body import ChunkedBody, LengthBody
     from kirsch.server.roles import Lead
 
-__all__ = [
-    "ASKED",
-    "BODY",
-    "CLOSED",
-    "HANDLER",
-    "HANDSHAKE",
-    "HEAD",
-    "IDLE",
-    "LINGER",
-    "WRITING",
-    "Connection",
-]
-
-HANDSHAKE, IDLE, HEAD, BODY, HANDLER, WRITING, LINGER, CLOSED = range(8)
-"""What a connection waits for: its TLS handshake, a request, the rest of a head, of a body, a handler, a slow
-reader, the client's end after the server's. IDLE of a connection that has served nothing yet is under
-`head_timeout`."""
-
-ASKED = 2
-"""What `closing` is while a handler runs and the server has begun to stop. If the head of its answer was made
-already, the client was told that the connection stays, and may have sent another request: it does stay."""
+__all__ = ["Connection"]
 
 _READ_SIZE = 65536
 _READABLE = READ | WRITE

@@ -32,8 +32,8 @@ from kirsch.http.pace import SHORT_NS
 from kirsch.server.acceptor import Acceptor
 from kirsch.server.answer import prepare
 from kirsch.server.body import BodyLimits
-from kirsch.server.connection import HANDLER, IDLE
 from kirsch.server.head import HeadCache, HeadLimits, HeadParser
+from kirsch.server.phases import HANDLER, IDLE
 from kirsch.server.poller import make_poller
 from kirsch.server.reaper import Reaper
 

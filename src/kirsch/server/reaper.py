@@ -14,8 +14,8 @@ import traceback
 from time import perf_counter_ns
 from typing import TYPE_CHECKING
 
-from kirsch.server.connection import ASKED, BODY, HANDLER, HANDSHAKE, HEAD, IDLE, LINGER, WRITING
 from kirsch.server.errors import RequestError
+from kirsch.server.phases import ASKED, BODY, HANDLER, HANDSHAKE, HEAD, IDLE, LINGER, WRITING
 from kirsch.server.poller import READ
 
 if TYPE_CHECKING:

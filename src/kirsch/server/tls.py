@@ -14,14 +14,15 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
-from kirsch.server.connection import IDLE, Connection
+from kirsch.server.connection import Connection
 from kirsch.server.errors import BindError, RequestError
+from kirsch.server.phases import IDLE
 from kirsch.server.poller import READ
 
 if TYPE_CHECKING:
     from kirsch.config import ServerSettings
 
-__all__ = ["TLSConnection", "begin_handshake", "environ", "make_context", "shake_hands"]
+__all__ = ["TLSConnection", "TLSSocket", "begin_handshake", "environ", "make_context", "shake_hands"]
 
 # Mozilla Server Side TLS 5.7, "intermediate", TLS 1.2 part; those of TLS 1.3 are OpenSSL's own.
 _CIPHERS = (
@@ -34,6 +35,9 @@ _CIPHERS = (
 _HANDSHAKE_RECORD = 0x16
 """RFC 8446 section 5.1: ContentType handshake(22), the first byte of every TLS connection."""
 
+_RECORD = 16384
+"""RFC 8446 section 5.1: bytes of content in one record, at most."""
+
 _PLAIN = "This port speaks HTTPS; the request came as plain HTTP. Use an https:// address."
 
 
@@ -45,6 +49,7 @@ def make_context(settings: ServerSettings) -> ssl.SSLContext | None:
     if settings.tls_certificate is None:
         return None
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.sslsocket_class = TLSSocket
     context.minimum_version = (
         ssl.TLSVersion.TLSv1_3 if settings.tls_minimum == "1.3" else ssl.TLSVersion.TLSv1_2
     )
@@ -57,12 +62,19 @@ def make_context(settings: ServerSettings) -> ssl.SSLContext | None:
             raise BindError(
                 f"Cannot read {path}: {'permission denied' if Path(path).exists() else 'no such file'}."
             )
+    locked = False
+
+    def password() -> str:
+        nonlocal locked
+        locked = True
+        return _password(settings)
+
     try:
-        context.load_cert_chain(certificate, key, password=lambda: _password(settings))
+        context.load_cert_chain(certificate, key, password=password)
         if settings.tls_chain:
             _add_chain(context, settings.tls_chain)
     except ssl.SSLError as error:
-        raise BindError(_explain(error, certificate, key)) from error
+        raise BindError(_explain(error, certificate, key, locked=locked)) from error
     except (OSError, ValueError) as error:
         # ValueError: a password longer than OpenSSL takes.
         raise BindError(f"Cannot use {certificate}: {getattr(error, 'strerror', None) or error}.") from error
@@ -84,16 +96,39 @@ def _password(settings: ServerSettings) -> str:
     return settings.tls_password
 
 
-def _explain(error: ssl.SSLError, certificate: str, key: str | None) -> str:
+def _explain(error: ssl.SSLError, certificate: str, key: str | None, *, locked: bool) -> str:
     reason = error.reason or ""
     if "MISMATCH" in reason:
         return f"The key {key or certificate} does not belong to the certificate {certificate}."
-    if "BAD_DECRYPT" in reason or "PASSWORD" in reason.upper():
+    if locked:
+        # What OpenSSL says of a wrong password differs from version to version.
         return f"The password given for the key {key or certificate} is wrong."
     return (
         f"Cannot use {certificate}{f' and {key}' if key else ''} for TLS: expected a certificate and its key"
         f" in PEM form ({reason or error})."
     )
+
+
+class TLSSocket(ssl.SSLSocket):
+    """A TLS socket whose `send` may send a part, as that of a plain socket may.
+
+    OpenSSL, as Python sets it up, sends all or says that it would block, and then must be offered as much again,
+    though a part is out. With a record at a time, what must be offered again is one record: whoever sends from
+    where the last `send` ended, and no less than was left then, does.
+    """
+
+    def send(self, data: bytes | memoryview, flags: int = 0) -> int:  # type: ignore[override]
+        """Send and return the number of bytes; raises as `ssl.SSLSocket.send` does when that is none."""
+        sent = 0
+        with memoryview(data) as view:
+            try:
+                while sent < len(view):
+                    with view[sent : sent + _RECORD] as record:
+                        sent += super().send(record, flags)
+            except (ssl.SSLWantReadError, ssl.SSLWantWriteError):
+                if not sent:
+                    raise
+        return sent
 
 
 class TLSConnection(Connection):
