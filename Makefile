@@ -68,14 +68,16 @@ count: $(VENV)/.dev
 without-asserts: $(VENV)/.dev
 	$(BIN)/python -O -m pytest tests/http tests/config tests/web -q -p no:cacheprovider -W ignore::pytest.PytestConfigWarning
 
-suite: export COVERAGE_PROCESS_START := $(CURDIR)/pyproject.toml
-suite: export COVERAGE_FILE := $(CURDIR)/.coverage
+# Coverage data in a folder that processes of other users can write to: tests drop privileges.
 suite: $(VENV)/.dev
-	@rm -f .coverage .coverage.*
-	$(BIN)/python -m pytest -n 2 $(PYTEST_ARGS)
-	@$(BIN)/python -m coverage combine --quiet
-	@mkdir -p build && $(BIN)/python -m coverage report > build/coverage.txt
-	@echo "Branch coverage: $$($(BIN)/python -m coverage report --format=total) %, by file in build/coverage.txt"
+	@data=$$(mktemp -d) && chmod 1777 $$data && status=0; \
+	  export COVERAGE_PROCESS_START=$(CURDIR)/pyproject.toml COVERAGE_FILE=$$data/coverage; \
+	  $(BIN)/python -m pytest -n 2 $(PYTEST_ARGS) || status=$$?; \
+	  unset COVERAGE_PROCESS_START; \
+	  $(BIN)/python -m coverage combine --quiet && mkdir -p build \
+	    && $(BIN)/python -m coverage report > build/coverage.txt \
+	    && echo "Branch coverage: $$($(BIN)/python -m coverage report --format=total) %, by file in build/coverage.txt"; \
+	  rm -rf $$data; exit $$status
 
 # The suite last, so that its result is what one reads.
 test: $(VENV)/.dev
