@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from kirsch.http.exchange import Address, Exchange, Gateway, Link, RequestHead
+from kirsch.http.exchange import Address, Exchange, FileBody, Gateway, Link, RequestHead
 from kirsch.http.pace import Pace
 
 
@@ -110,6 +110,37 @@ def test_a_gateway_fills_the_exchange_in(head: RequestHead) -> None:
         b"body",
     )
     assert gateway.pace(head) is gateway.pace(head)
+
+
+@pytest.mark.parametrize(
+    ("start", "length", "expected"),
+    [
+        (None, -1, [b"23", b"45", b"67", b"89"]),
+        (None, 3, [b"23", b"4"]),
+        (0, 4, [b"01", b"23"]),
+        (7, -1, [b"78", b"9"]),
+        (8, 99, [b"89"]),
+        (0, 0, []),
+    ],
+)
+def test_a_file_body_is_a_part_of_its_file(start: int | None, length: int, expected: list[bytes]) -> None:
+    file = io.BytesIO(b"0123456789")
+    file.seek(2)
+    body = FileBody(file, start, length, block=2)
+    assert list(body) == expected
+    assert not file.closed
+    body.close()
+    assert file.closed
+
+
+def test_a_file_body_of_something_that_cannot_be_closed_closes_quietly() -> None:
+    class Bare:
+        def read(self, size: int) -> bytes:
+            return b""
+
+    body = FileBody(Bare())
+    assert list(body) == []
+    body.close()
 
 
 @pytest.mark.parametrize("kind", [RequestHead, Exchange])

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from kirsch.http.exchange import FileBody
 from kirsch.server.answer import FileContent, _stream_of
 from kirsch.server.phases import CLOSED, LINGER, WRITING
 from tests.server.harness import GET, WAIT, Client, Log, serving
@@ -624,6 +625,31 @@ def test_a_file_is_sent_from_its_position(
         assert body == expected
         assert file.closed
         assert not show.ended
+
+
+@pytest.mark.parametrize(
+    ("start", "length", "expected"),
+    [
+        pytest.param(2, 3, b"234", id="a part"),
+        pytest.param(0, -1, b"0123456789", id="all, wherever it stands"),
+        pytest.param(7, 99, b"789", id="no more than there is"),
+        pytest.param(None, 2, b"56", id="from where it stands"),
+        pytest.param(3, 0, b"", id="nothing"),
+    ],
+)
+@pytest.mark.parametrize("descriptor", [True, False])
+def test_a_part_of_a_file_is_sent_by_the_system_and_by_iterating_alike(
+    show: Show, path: Path, descriptor: bool, start: int | None, length: int, expected: bytes
+) -> None:
+    file: Any = path.open("rb") if descriptor else io.BytesIO(path.read_bytes())
+    with file:
+        file.seek(5)
+
+        head, body = show(FileBody(file, start, length))
+
+        assert (body if descriptor else b"".join(unchunked(body))) == expected
+        assert (b"Content-Length: %d" % len(expected) in head) is descriptor
+        assert file.closed
 
 
 def test_a_file_with_less_left_than_declared_is_a_500(show: Show, path: Path) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from kirsch.http import CookieError, HeaderError
+from kirsch.http import CookieError, FileBody, HeaderError
 from kirsch.web import Response, current, expose
 from kirsch.web.response import encode_body
 from tests.web.helpers import app_of, ask
@@ -41,6 +41,35 @@ def test_a_status_becomes_a_line(status: int | str | None, line: str) -> None:
 def test_a_status_that_is_none_is_a_mistake(status: int | str) -> None:
     with pytest.raises(ValueError, match="status"):
         finalized(status=status)
+
+
+@pytest.mark.parametrize("stream", [False, True])
+def test_a_part_of_a_file_is_left_to_the_server(stream: bool) -> None:
+    body = FileBody(BytesIO(b"0123456789"), 2, 3)
+    _, fields, content = finalized(body, stream=stream)
+    assert content is body
+    assert ("Content-Length", "3") in fields
+    unknown = FileBody(BytesIO(b"x"))
+    assert "Content-Length" not in dict(finalized(unknown)[1])
+    assert finalized(body, 304)[2] == b""
+    assert body.file.closed
+
+
+def test_a_part_of_a_file_can_be_collapsed() -> None:
+    response = Response()
+    response.body = FileBody(BytesIO(b"0123456789"), 2, 3)
+    assert response.collapse_body() == b"234"
+
+
+def test_an_answer_that_is_a_file_goes_through_the_lifecycle() -> None:
+    class Root:
+        @expose
+        def index(self) -> Any:
+            return FileBody(BytesIO(b"0123456789"), 2, 3)
+
+    answer = ask(app_of(Root()))
+    assert (answer.body, answer.header("Content-Length")) == (b"234", "3")
+    assert isinstance(answer.exchange.content, FileBody)
 
 
 class Closing(list[Any]):

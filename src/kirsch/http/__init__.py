@@ -10,7 +10,7 @@ from kirsch.http.accept import Accept, AcceptCharset, AcceptEncoding, AcceptLang
 from kirsch.http.cookies import CookieError, SetCookie, parse_cookies
 from kirsch.http.dates import format_date, parse_date
 from kirsch.http.etags import ETag, any_matches, evaluate, parse_etag, parse_etags, strong_match, weak_match
-from kirsch.http.exchange import Address, Exchange, Gateway, Link, RequestHead
+from kirsch.http.exchange import Address, Exchange, FileBody, Gateway, Link, RequestHead
 from kirsch.http.grammar import (
     Target,
     decimal,
@@ -61,6 +61,7 @@ __all__ = [
     "ETag",
     "Element",
     "Exchange",
+    "FileBody",
     "Gateway",
     "HeaderError",
     "Headers",

@@ -14,11 +14,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, BinaryIO, Protocol
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Iterator
 
+    from kirsch.http.fields import SharedFields
     from kirsch.http.pace import Pace
 
-__all__ = ["Address", "Exchange", "Gateway", "Link", "RequestHead"]
+__all__ = ["Address", "Exchange", "FileBody", "Gateway", "Link", "RequestHead"]
 
 Address = tuple[str, int]
 """Host text and port of one end of a connection; `("", 0)` for an end without a name, as on Unix sockets."""
@@ -156,7 +157,19 @@ class Exchange:
         link: the connection.
     """
 
-    __slots__ = ("after", "body", "content", "fields", "head", "length", "link", "pace", "started", "status")
+    __slots__ = (
+        "after",
+        "body",
+        "content",
+        "fields",
+        "finish",
+        "head",
+        "length",
+        "link",
+        "pace",
+        "started",
+        "status",
+    )
 
     def __init__(self, head: RequestHead, body: BinaryIO | None, length: int, link: Link) -> None:
         self.head = head
@@ -165,11 +178,14 @@ class Exchange:
         self.link = link
         self.status: str = ""
         """Status code and reason phrase, such as `200 OK`."""
-        self.fields: list[tuple[str, str]] = []
+        self.fields: list[tuple[str, str]] | SharedFields = []
         """Response fields in order; the server adds Date, Server, framing and Connection."""
+        self.finish: Callable[[Exchange], object] | None = None
+        """Called by the gateway that answers, each time it has set `status` and `fields`: what wrappers of
+        gateways do to every answer. It may change both. None where nobody wraps."""
         self.content: bytes | Iterable[bytes] = b""
-        """The body: all of it as bytes, or an iterable the server walks; closed by the server if it has
-        `close`."""
+        """The body: all of it as bytes, a `FileBody`, or another iterable the server walks; closed by the
+        server if it has `close`."""
         self.started: bool = False
         """Whether the response head is on its way to the client; set by the server. It cannot be taken back
         then."""
@@ -177,6 +193,40 @@ class Exchange:
         """Called once when the answer is over, sent or failed, by the thread that ran the gateway."""
         self.pace: Pace | None = None
         """The record of how long requests of this kind take, which the server keeps up to date."""
+
+
+class FileBody:
+    """Part of an open file as content: a server that can lets the system send it, every other one iterates.
+
+    Parameters:
+        file: an open binary file; `close` closes it.
+        start: position of the first byte; None for where the file stands.
+        length: bytes of the content; -1 for all up to the end of the file.
+        block: bytes read at a time while it is iterated.
+
+    A server that sends `file` by itself takes its descriptor from `file.fileno()`; there may be none.
+    """
+
+    def __init__(self, file: Any, start: int | None = None, length: int = -1, block: int = 65536) -> None:
+        self.file = file
+        self.start = start
+        self.length = length
+        self.block = block
+
+    def __iter__(self) -> Iterator[bytes]:
+        if self.start is not None:
+            self.file.seek(self.start)
+        left = self.length
+        while left and (data := self.file.read(self.block if left < 0 else min(left, self.block))):
+            if left > 0:
+                left -= len(data)
+            yield data
+
+    def close(self) -> None:
+        """Close the file, if it can be closed."""
+        close = getattr(self.file, "close", None)
+        if close is not None:
+            close()
 
 
 class Gateway(Protocol):

@@ -12,6 +12,7 @@ import stat
 from typing import TYPE_CHECKING, Any
 
 from kirsch.http.exchange import FileBody
+from kirsch.http.fields import SharedFields
 from kirsch.server.errors import ApplicationError, ClientGone
 from kirsch.server.output import FileSlice
 from kirsch.server.response import (
@@ -84,7 +85,7 @@ def prepare(connection: Answering, exchange: Exchange) -> bytes | None:
         if type(content) is bytes and not exchange.started:
             # The way most answers take: a head that was sent before, and a body of the length it says.
             try:
-                known = HEADS.get((exchange.status, *exchange.fields))
+                known = HEADS.get(_key(exchange))
             except TypeError:
                 known = None
             head = exchange.head
@@ -113,6 +114,12 @@ def prepare(connection: Answering, exchange: Exchange) -> bytes | None:
         _end_program(connection.loop, error)
         return wire
     return None
+
+
+def _key(exchange: Exchange) -> tuple[object, ...]:
+    """Return what the head of the answer is remembered under."""
+    fields = exchange.fields
+    return (exchange.status, fields) if fields.__class__ is SharedFields else (exchange.status, *fields)
 
 
 def attempt(loop: Lead, task: Callable[[], object], message: str) -> None:
@@ -175,7 +182,7 @@ def _whole(connection: Answering, exchange: Exchange, content: bytes) -> bytes:
         )
     known = Known(b"".join((status, *lines)))
     known.length = size
-    HEADS.keep((exchange.status, *exchange.fields), known)
+    HEADS.keep(_key(exchange), known)
     exchange.started = True
     connection.sent = size
     return b"".join((known, connection.loop.stamped, connection.end_of_head(head.minor), content))

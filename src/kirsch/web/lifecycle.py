@@ -9,6 +9,8 @@
 An HTTPError or HTTPRedirect, raised anywhere before finalize, becomes the response, then before_finalize,
 finalize and on_end_resource follow as for any other. An unexpected error skips to on_end_resource; then come
 before_error_response, the error page, after_error_response and finalize.
+
+Whatever happened, the finishers of the plan are called with the answer: the one place that all answers pass.
 """
 
 from __future__ import annotations
@@ -19,6 +21,7 @@ from kirsch.http.exchange import FileBody
 from kirsch.web.context import serving
 from kirsch.web.errorpage import answer_error, answer_redirect, answer_unexpected, last_resort
 from kirsch.web.errors import HTTPError, HTTPRedirect, InternalRedirect, NotFound
+from kirsch.web.plan import NO_PLAN
 from kirsch.web.request import page
 
 if TYPE_CHECKING:
@@ -27,7 +30,7 @@ if TYPE_CHECKING:
     from kirsch.web.plan import Plan
     from kirsch.web.request import Request
 
-__all__ = ["answer", "recover"]
+__all__ = ["answer", "finish", "recover"]
 
 _KNOWN: Final = frozenset(
     {
@@ -59,6 +62,14 @@ def answer(request: Request) -> None:
             _answer_fully(request, plan)
     except Exception as error:  # noqa: BLE001  the boundary of the program: what it raises becomes an answer
         recover(request, error)
+    finish(request)
+
+
+def finish(request: Request) -> None:
+    """Call the finishers of the plan; of the application's spare one where dispatch has found none."""
+    plan = request.plan
+    for each in (plan if plan is not NO_PLAN else request.app.spare_plan()).finishers:
+        each(request)
 
 
 def _answer_plain(request: Request, plan: Plan) -> None:
@@ -91,7 +102,7 @@ def _answer_plain(request: Request, plan: Plan) -> None:
                 if body.__class__ is bytes:
                     exchange = request.exchange
                     exchange.status = "200 OK"
-                    exchange.fields = plan.fields.copy()
+                    exchange.fields = plan.fields
                     exchange.content = body
                     return
             request.response.body = body
