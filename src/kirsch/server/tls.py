@@ -20,6 +20,8 @@ from kirsch.server.phases import IDLE
 from kirsch.server.poller import READ
 
 if TYPE_CHECKING:
+    from _typeshed import ReadableBuffer
+
     from kirsch.config import ServerSettings
 
 __all__ = ["TLSConnection", "TLSSocket", "begin_handshake", "environ", "make_context", "shake_hands"]
@@ -112,12 +114,12 @@ def _explain(error: ssl.SSLError, certificate: str, key: str | None, *, locked: 
 class TLSSocket(ssl.SSLSocket):
     """A TLS socket whose `send` may send a part, as that of a plain socket may.
 
-    OpenSSL, as Python sets it up, sends all or says that it would block, and then must be offered as much again,
-    though a part is out. With a record at a time, what must be offered again is one record: whoever sends from
-    where the last `send` ended, and no less than was left then, does.
+    OpenSSL, as Python sets it up, sends all or says that it would block, and then must be offered as much
+    again, though a part is out. With a record at a time, what must be offered again is one record: whoever
+    sends from where the last `send` ended, and no less than was left then, does.
     """
 
-    def send(self, data: bytes | memoryview, flags: int = 0) -> int:  # type: ignore[override]
+    def send(self, data: ReadableBuffer, flags: int = 0) -> int:
         """Send and return the number of bytes; raises as `ssl.SSLSocket.send` does when that is none."""
         sent = 0
         with memoryview(data) as view:
