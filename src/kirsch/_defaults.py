@@ -114,14 +114,14 @@ class DefaultServer:
         """Bind and serve. Raises BindError for an address that cannot be used. Twice is once."""
         if self.instance is not None:
             return
-        from kirsch.server import Server, WSGIGateway
+        from kirsch.server import BusThreads, Server, WSGIGateway
         from kirsch.web.gateway import Gateway
 
         def serve_wsgi(program: Any, script_name: str) -> WSGIGateway:
             return WSGIGateway(program, script_name=script_name)
 
         gateway = Gateway(self.tree, serve_wsgi, WSGIGateway.exchange_type)
-        made = Server(gateway, self.settings, log=self._failed, end=self._end)
+        made = Server(gateway, self.settings, hooks=BusThreads(self.bus), log=self._failed, end=self._end)
         made.start()
         self.instance = made
 

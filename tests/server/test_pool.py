@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, cast
 
 import pytest
 
+from kirsch.bus import Bus, ThreadManager
 from kirsch.http.exchange import Exchange, RequestHead
 from kirsch.http.pace import SHORT_NS, Pace
-from kirsch.server.pool import Pool, ThreadHooks
+from kirsch.server.pool import BusThreads, Pool, ThreadHooks
 from tests.server.harness import WAIT, Log, thread_names
 from tests.server.stage import until
 
@@ -292,3 +293,35 @@ def test_a_worker_can_stop_its_own_pool(pool: Pool) -> None:
     [[me]] = left
     me.join(WAIT)
     assert not me.is_alive()
+
+
+def test_a_bus_is_told_of_each_thread_that_serves_and_numbers_them() -> None:
+    bus = Bus()
+    manager = ThreadManager(bus)
+    manager.subscribe()
+    begun: list[int] = []
+    ended: list[int] = []
+    bus.subscribe("start_thread", begun.append)
+    bus.subscribe("stop_thread", ended.append)
+    pool = Pool(3, BusThreads(bus), "test", Log())
+
+    pool.start()
+    assert pool.stop(WAIT) == []
+
+    assert sorted(begun) == [1, 2, 3]
+    assert sorted(ended) == [1, 2, 3]
+
+
+def test_a_listener_that_fails_costs_no_thread() -> None:
+    bus = Bus()
+    bus.subscribe("log", lambda *_: None)
+    bus.subscribe("acquire_thread", lambda: 1 // 0)
+    bus.subscribe("release_thread", lambda: 1 // 0)
+    pool = Pool(1, BusThreads(bus), "test", Log())
+    done = threading.Event()
+
+    pool.start()
+    pool.call(done.set)
+
+    assert done.wait(WAIT)
+    assert pool.stop(WAIT) == []

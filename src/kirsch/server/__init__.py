@@ -4,13 +4,14 @@ Knows nothing of the framework: it serves any `kirsch.http.exchange.Gateway`.
 """
 
 from kirsch.server.errors import ApplicationError, BindError, ClientGone, RequestError, ServerError
-from kirsch.server.pool import ThreadHooks
+from kirsch.server.pool import BusThreads, ThreadHooks
 from kirsch.server.server import Server
 from kirsch.server.wsgi import WSGIGateway
 
 __all__ = [
     "ApplicationError",
     "BindError",
+    "BusThreads",
     "ClientGone",
     "RequestError",
     "Server",

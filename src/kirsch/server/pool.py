@@ -5,18 +5,22 @@ The queue is the only thing the leader and the pool share; a task is owned by th
 
 from __future__ import annotations
 
+import contextlib
 import queue
 import threading
 from time import perf_counter_ns, thread_time_ns
 from typing import TYPE_CHECKING, Any
 
+from kirsch.bus import ChannelFailures
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from kirsch.bus import Bus
     from kirsch.http.exchange import Exchange
     from kirsch.server.roles import Served
 
-__all__ = ["Pool", "ThreadHooks"]
+__all__ = ["BusThreads", "Pool", "ThreadHooks"]
 
 
 class ThreadHooks:
@@ -47,6 +51,31 @@ class _SafeHooks(ThreadHooks):
             hook()
         except Exception:  # noqa: BLE001  the boundary of user code: the thread serves, or ends, all the same
             self._log(message, traceback=True)
+
+
+class BusThreads(ThreadHooks):
+    """Tells a bus of the threads that serve: `acquire_thread` at their begin, `release_thread` at their end.
+
+    A thread manager turns these into `start_thread` and `stop_thread` with a number for each thread, where
+    programs open what they keep per thread.
+
+    Parameters:
+        bus: the bus.
+    """
+
+    def __init__(self, bus: Bus) -> None:
+        self._bus = bus
+
+    def started(self) -> None:
+        """See `ThreadHooks.started`. A listener that fails is logged by the bus; the thread serves all the
+        same."""
+        with contextlib.suppress(ChannelFailures):
+            self._bus.publish("acquire_thread")
+
+    def stopped(self) -> None:
+        """See `ThreadHooks.stopped`."""
+        with contextlib.suppress(ChannelFailures):
+            self._bus.publish("release_thread")
 
 
 class Pool:
