@@ -15,7 +15,7 @@ from pathlib import Path
 
 from notebook.accounts import hash_password
 from notebook.seeding import seed
-from notebook.site import CONFIG, Root
+from notebook.site import make_application
 from notebook.store import Store
 
 import kirsch
@@ -50,7 +50,7 @@ CHERRIES = (
 )
 
 store = make_store()
-app = kirsch.Application(Root(store), config=CONFIG)
+app = make_application(store)
 # When the server has stopped, nobody uses the database any more.
 kirsch.engine.subscribe("exit", store.close)
 

@@ -312,6 +312,7 @@ def test_what_cannot_be_answered_is_an_error_page_of_the_notebook(
     assert page.status_code == status
     check(page)
     assert "All notes" in page.text
+    assert "<p>0 notes" not in page.text
 
 
 def test_every_page_forbids_scripts_and_frames(reader: httpx.Client) -> None:

@@ -292,9 +292,12 @@ def by(note):
 
 _MARKS = re.compile(r"^#+ +|^> ?|^[-*] +|\|?(?: *:?-{3,}:? *\|)+|`{1,3}|\*{1,2}|\[\[|\]\]", re.MULTILINE)
 
+_LINK = re.compile(r"\[([^\[\]]+)\]\([^()\s]+\)")
+
 
 def plain(text, length=200):
     """Return the beginning of a note without its marks."""
+    text = _LINK.sub(r"\1", text)
     text = " ".join(_MARKS.sub("", text).replace("|", " ").split())
     if len(text) <= length:
         return text

@@ -384,21 +384,22 @@ class Root:
         self._guard.let_in("")
         raise kirsch.HTTPRedirect("/")
 
+    def error_page(self, status, message, traceback, version):  # noqa: ARG002  what Kirsch calls it with
+        """Draw an error: JSON for the API, else a page."""
+        if kirsch.request.path_info.startswith("/api/"):
+            kirsch.response.headers["Content-Type"] = "application/json"
+            return json.dumps({"status": int(status[:3]), "message": message})
+        return self._guard.page().error(status, message)
 
-def error_page(status, message, traceback, version):  # noqa: ARG001  what Kirsch calls it with
-    """Draw an error: JSON for the API, else a page."""
-    if kirsch.request.path_info.startswith("/api/"):
-        kirsch.response.headers["Content-Type"] = "application/json"
-        return json.dumps({"status": int(status[:3]), "message": message})
-    return Page().error(status, message)
 
-
-CONFIG = {
-    "/": {
+def make_application(store):
+    """Return the notebook, ready to be served."""
+    root = Root(store)
+    config = {
         "tools.single.on": True,
         "tools.trailing_slash.on": False,
-        "error_page.default": error_page,
+        "error_page.default": root.error_page,
         "request.body.max_bytes": LARGEST_FILE + (1 << 20),
         **{f"response.headers.{name}": value for name, value in HEADERS.items()},
     }
-}
+    return kirsch.Application(root, config={"/": config})
