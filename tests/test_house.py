@@ -288,6 +288,16 @@ def committed() -> list[Path]:
     return [ROOT / name for name in done.stdout.split("\0") if name and (ROOT / name).is_file()]
 
 
+def pins(name: str) -> set[str]:
+    text = (ROOT / "requirements" / name).read_text("utf-8")
+    return set(re.findall(r"^([a-z0-9._-]+==[^ ]+) \\$", text, re.MULTILINE))
+
+
+def test_one_environment_serves_running_and_developing() -> None:
+    assert pins("run.txt")
+    assert pins("run.txt") <= pins("dev.txt"), "make lock"
+
+
 def test_every_exception_from_a_check_has_a_code_and_a_reason() -> None:
     comment = re.compile(r"#\s*(noqa|type:\s*ignore)(?P<rest>.*)")
     noqa = re.compile(r":\s*[A-Z]+[0-9]+(,\s*[A-Z]+[0-9]+)*\s{2,}\S.*")
