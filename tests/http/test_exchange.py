@@ -39,7 +39,7 @@ class Echo:
 
     def __call__(self, exchange: Exchange) -> None:
         exchange.status = "200 OK"
-        exchange.fields.append(("Content-Type", "text/plain"))
+        exchange.fields = [*exchange.fields, ("Content-Type", "text/plain")]
         exchange.content = exchange.body.read() if exchange.body else b""
 
     def pace(self, head: RequestHead) -> Pace:

@@ -102,7 +102,7 @@ def ask(
         close()
     if exchange.after is not None:
         exchange.after()
-    return Answer(exchange.status, exchange.fields, whole, exchange)
+    return Answer(exchange.status, list(exchange.fields), whole, exchange)
 
 
 def ask_wsgi(

@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kirsch.http.exchange import Exchange
+from kirsch.http.fields import SharedFields
 from kirsch.server import WSGIGateway
 from kirsch.web import Gateway, Tree, expose
 from tests.web.helpers import FakeLink, ask, make_exchange, make_head, make_site
@@ -46,16 +47,16 @@ def test_the_same_head_may_come_again_and_again() -> None:
         exchange = Exchange(head, None, 0, FakeLink())
         gateway(exchange)
         assert (exchange.status, exchange.content) == ("200 OK", b"page ('1',)")
-        assert exchange.fields == [("Content-Type", "text/html; charset=utf-8")]
+        assert list(exchange.fields) == [("Content-Type", "text/html; charset=utf-8")]
 
 
-def test_fields_are_the_same_pairs_in_a_list_of_ones_own() -> None:
+def test_fields_are_one_object_that_the_server_knows_again_and_nobody_can_change() -> None:
     _, gateway = make()
     one, two = make_exchange("/"), make_exchange("/")
     gateway(one)
     gateway(two)
-    assert one.fields[0] is two.fields[0]
-    assert one.fields is not two.fields
+    assert one.fields is two.fields
+    assert isinstance(one.fields, SharedFields)
 
 
 def test_two_gateways_may_see_the_same_head() -> None:
@@ -185,3 +186,34 @@ def test_long_paths_are_answered_and_not_remembered() -> None:
     assert len(gateway._places) == len(gateway._paces) == 0
     ask(gateway, "/page/x")
     assert len(gateway._places) == len(gateway._paces) == 1
+
+
+@pytest.mark.parametrize(("target", "method"), [("/1", "GET"), ("/no/where/at/all", "GET"), ("*", "OPTIONS")])
+def test_what_wraps_a_gateway_finishes_every_answer(target: str, method: str) -> None:
+    _, gateway = make()
+    exchange = make_exchange(target, method)
+
+    def finish(finished: Exchange) -> None:
+        finished.fields = [*finished.fields, ("X-Finished", finished.status[:3])]
+
+    exchange.finish = finish
+    gateway(exchange)
+    assert [value for name, value in exchange.fields if name == "X-Finished"] == [exchange.status[:3]]
+
+
+def test_a_grafted_program_finishes_its_answers_itself_and_once() -> None:
+    def program(environ: dict[str, Any], start_response: Any) -> list[bytes]:
+        start_response("200 OK", [("X-A", "1")])
+        return [b"hello"]
+
+    tree = Tree(make_site())
+    tree.graft(program, "")
+    gateway = Gateway(
+        tree, lambda program, name: WSGIGateway(program, script_name=name), WSGIGateway.exchange_type
+    )
+    made = make_exchange()
+    exchange = WSGIGateway.exchange_type(made.head, None, 0, made.link)
+    seen: list[list[tuple[str, str]]] = []
+    exchange.finish = lambda finished: seen.append(list(finished.fields))
+    gateway(exchange)
+    assert seen == [[("X-A", "1")]]

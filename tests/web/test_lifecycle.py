@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import logging
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from kirsch.web import HTTPError, HTTPRedirect, InternalRedirect, NotFound, current, expose
+from kirsch.web import HTTPError, HTTPRedirect, InternalRedirect, NotFound, Tool, current, expose
+from kirsch.web.context import response
 from kirsch.web.hooks import POINTS
 from tests.web.helpers import app_of, ask, make_exchange
+
+if TYPE_CHECKING:
+    from kirsch.web import Request
+    from kirsch.web.plan import Building
 
 RAISED = {
     "http": HTTPError(409, "taken"),
@@ -555,3 +560,131 @@ def test_a_streamed_body_without_close_is_closed_all_the_same() -> None:
             return iter(["a"])
 
     assert ask(app_of(Plain()), "/").body == b"a"
+
+
+# --- finishers: the one place that all answers pass ---
+
+
+class Finishing(Tool):
+    """Adds the status to every answer of a resource."""
+
+    def __init__(self) -> None:
+        super().__init__("before_finalize", lambda: None)
+
+    def attach(self, building: Building, arguments: dict[str, Any]) -> None:
+        def finish(request: Request) -> None:
+            exchange = request.exchange
+            exchange.fields = [*exchange.fields, ("X-Finished", exchange.status[:3])]
+
+        building.finishers.append(finish)
+
+
+class Everything:
+    """Pages that end in every way."""
+
+    @expose
+    def index(self) -> str:
+        return "fine"
+
+    @expose
+    def error(self) -> None:
+        raise HTTPError(410)
+
+    @expose
+    def away(self) -> None:
+        raise HTTPRedirect("/")
+
+    @expose
+    def unchanged(self) -> None:
+        raise HTTPRedirect([], 304)
+
+    @expose
+    def inside(self) -> None:
+        raise InternalRedirect("/error")
+
+    @expose
+    def circle(self) -> None:
+        raise InternalRedirect("/circle")
+
+    @expose
+    def broken(self) -> None:
+        raise RuntimeError("unexpected")
+
+    @expose
+    def unsendable(self) -> int:
+        return 7
+
+    @expose
+    def stream(self) -> Any:
+        response.stream = True
+        yield "piece"
+
+    def _cp_dispatch(self, segments: list[str]) -> object:
+        raise RuntimeError("in dispatch")
+
+
+def broken_response() -> None:
+    raise RuntimeError("in the error response, again and again")
+
+
+@pytest.mark.parametrize("hooked", [False, True])
+@pytest.mark.parametrize(
+    ("target", "method", "code"),
+    [
+        ("/", "GET", 200),
+        ("/", "HEAD", 200),
+        ("/", "BREW", 501),
+        ("/", "TRACE", 405),
+        ("/error", "GET", 410),
+        ("/away", "GET", 303),
+        ("/unchanged", "GET", 304),
+        ("/inside", "GET", 410),
+        ("/circle", "GET", 500),
+        ("/broken", "GET", 500),
+        ("/unsendable", "GET", 500),
+        ("/stream", "GET", 200),
+        ("/missing/below", "GET", 500),
+        ("/error/too/many", "GET", 404),
+        ("/?%ff=1", "GET", 404),
+    ],
+)
+@pytest.mark.filterwarnings("ignore")
+def test_every_answer_is_finished_once(target: str, method: str, code: int, hooked: bool) -> None:
+    app = app_of(Everything(), {"/": {"tools.finishing.on": True}})
+    app.site.toolboxes["tools"].finishing = Finishing()
+    if hooked:
+        app.merge({"/": {"hooks.before_finalize": lambda: None}})
+    answer = ask(app, target, method)
+    assert (answer.code, [value for name, value in answer.fields if name == "X-Finished"]) == (
+        code,
+        [str(code)],
+    )
+
+
+@pytest.mark.parametrize(
+    "point", ["on_start_resource", "before_handler", "before_finalize", "on_end_resource"]
+)
+@pytest.mark.parametrize("error", [HTTPError(403), RuntimeError("in a hook")])
+def test_answers_to_errors_in_hooks_are_finished(point: str, error: Exception) -> None:
+    def fail() -> None:
+        raise error
+
+    app = app_of(Everything(), {"/": {"tools.finishing.on": True, f"hooks.{point}": fail}})
+    app.site.toolboxes["tools"].finishing = Finishing()
+    answer = ask(app)
+    assert answer.code in {403, 500}
+    assert answer.header("X-Finished") == answer.status[:3]
+
+
+def test_the_last_resort_is_finished() -> None:
+    settings = {"tools.finishing.on": True, "request.error_response": broken_response}
+    app = app_of(Everything(), {"/": settings})
+    app.site.toolboxes["tools"].finishing = Finishing()
+    answer = ask(app, "/broken")
+    assert (answer.code, answer.header("X-Finished")) == (500, "500")
+
+
+def test_a_configuration_that_cannot_be_used_still_gives_an_answer() -> None:
+    app = app_of(Everything(), {"/": {"tools.missing.on": True}})
+    answer = ask(app)
+    assert (answer.code, answer.header("X-Finished")) == (500, None)

@@ -42,7 +42,7 @@ def test_keys_go_to_those_they_are_for() -> None:
     assert plan.request_settings == (("show_tracebacks", True),)
     assert plan.body_settings == (("max_fields", 5),)
     assert plan.response_settings == (("stream", True),)
-    assert plan.fields == [("Content-Type", "text/html; charset=utf-8"), ("X-A", "1")]
+    assert list(plan.fields) == [("Content-Type", "text/html; charset=utf-8"), ("X-A", "1")]
     assert plan.error_pages == {"404": "page.html"}
     assert [hook.callback for hook in plan.hooks["before_handler"]] == [repr, len]
     assert plan.hooks["on_end_request"][0].callback.__name__ == "getpid"

@@ -247,5 +247,6 @@ def error_page(status: int, reason: str, text: str, date: bytes, *, body: bool =
     head = (
         f"HTTP/1.1 {status} {reason}\r\nContent-Type: text/plain; charset=utf-8\r\n"
         f"Content-Length: {len(content)}\r\nX-Content-Type-Options: nosniff\r\n"
+        "Content-Security-Policy: default-src 'none'; frame-ancestors 'none'\r\n"
     ).encode("ascii")
     return b"".join((head, date, b"Connection: close\r\n\r\n", content if body else b""))

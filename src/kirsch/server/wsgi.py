@@ -65,6 +65,8 @@ class WSGIExchange(Exchange):
             parse_status(status)
         self.status = status
         self.fields = headers
+        if self.finish is not None:
+            self.finish(self)
         return self.write
 
     def write(self, data: bytes) -> None:

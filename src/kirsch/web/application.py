@@ -19,14 +19,14 @@ from kirsch.web.context import serving
 from kirsch.web.dispatch import Dispatcher, Found, Path
 from kirsch.web.errors import InternalRedirect, KirschError
 from kirsch.web.logging import LogManager
-from kirsch.web.plan import Memory, Plan, compile_plan
+from kirsch.web.plan import NO_PLAN, Memory, Plan, compile_plan
 from kirsch.web.request import Request
 from kirsch.web.response import Response
 from kirsch.web.site import Site
 from kirsch.web.watched import Sections
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable, Sequence
 
     from kirsch.config import Source
     from kirsch.http.exchange import Exchange
@@ -37,6 +37,8 @@ __all__ = ["Application", "RedirectLoopError"]
 _MOST_PLANS = 2048
 """Plans kept in each of two generations. A program has some hundred; only objects that invent attributes
 have more."""
+
+_SPARE = "(failed)"
 
 _OF_BODY = frozenset({"content-length", "content-type", "content-encoding", "transfer-encoding", "expect"})
 
@@ -204,22 +206,44 @@ class Application:
         return plan
 
     def _compile(self, request: Request, found: Found) -> Plan:
+        label = f"{self.script_name or ''}{found.label}" if found.label else "(not found)"
+        return self._compile_for(label, found.handler, found.layers, slash=request.path.slash)
+
+    def _compile_for(
+        self,
+        label: str,
+        handler: Callable[..., object] | None,
+        layers: Sequence[tuple[str, Mapping[str, Any]]],
+        *,
+        slash: bool,
+    ) -> Plan:
         config: dict[str, Any] = dict(self.site.config)
-        for path, layer in found.layers:
+        for path, layer in layers:
             config.update(layer)
             if "tools.staticdir.dir" in layer:
                 config["tools.staticdir.section"] = path
-        label = f"{self.script_name or ''}{found.label}" if found.label else "(not found)"
-        kept: Iterable[object] = (found.handler, *(layer for _, layer in found.layers))
+        kept: Iterable[object] = (handler, *(layer for _, layer in layers))
         return compile_plan(
             label,
-            found.handler,
+            handler,
             config,
-            slash=request.path.slash,
+            slash=slash,
             toolboxes=self.site.toolboxes,
             namespaces={**self.site.namespaces, **self.request_class.namespaces},
             kept=kept,
         )
+
+    def spare_plan(self) -> Plan:
+        """Return the plan of answers for which dispatch failed to find one: that of nothing at `/`."""
+        plans = self._plans
+        plan = plans.get(_SPARE)
+        if plan is None:
+            try:
+                plan = self._compile_for("(failed)", None, [("/", self._sections.get("/", {}))], slash=True)
+            except Exception:  # noqa: BLE001  what is wrong with the configuration was the failure, and is logged
+                plan = NO_PLAN
+            plans.put(_SPARE, plan)
+        return plan
 
     def respond(self, exchange: Exchange, path: Path) -> Request:
         """Answer an exchange whose path is ours, and return the request that was answered."""
@@ -253,6 +277,7 @@ class Application:
                 if place in visited:
                     loop = RedirectLoopError(f"InternalRedirect came back to {request.path_info}")
                     lifecycle.recover(request, loop)
+                    lifecycle.finish(request)
                 else:
                     visited.add(place)
                     lifecycle.answer(request)

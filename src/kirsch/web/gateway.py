@@ -76,13 +76,17 @@ class Gateway:
             if exchange.pace is not before and exchange.pace is not None:
                 self._learn(head, exchange.pace)
         elif app is not None:
+            # A gateway itself: it finishes its answers.
             app(exchange)
+            return
         elif head.path == "*" and head.method == "OPTIONS":
             # RFC 9110 9.3.7: a ping of the server as a whole.
             exchange.status = "204 No Content"
             exchange.fields = [("Allow", "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS")]
         else:
             self.tree.answer_nowhere(exchange, place.path)
+        if exchange.finish is not None:
+            exchange.finish(exchange)
 
     def pace(self, head: RequestHead) -> Pace:
         """Return the pace of the plan that answered such a request last; else one by the path's shape."""

@@ -10,6 +10,7 @@ from __future__ import annotations
 import pkgutil
 from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar
 
+from kirsch.http.fields import SharedFields
 from kirsch.http.headers import Headers
 from kirsch.http.pace import Pace
 from kirsch.web.hooks import Hook, Hooks
@@ -19,6 +20,7 @@ from kirsch.web.response import DEFAULT_FIELDS
 if TYPE_CHECKING:
     from collections.abc import Callable, Hashable, Iterable, Mapping
 
+    from kirsch.web.request import Request
     from kirsch.web.toolbox import Toolbox
 
 __all__ = ["NO_PLAN", "Building", "Memory", "Plan", "compile_plan"]
@@ -90,6 +92,9 @@ class Building:
         self.error_pages: dict[str, Any] = {}
         self.toolmaps: dict[str, dict[str, dict[str, Any]]] = {}
         """Arguments by toolbox, tool and name, as configured."""
+        self.finishers: list[Callable[[Request], object]] = []
+        """Called with every request for the resource once its exchange holds the answer, whatever that is: of
+        the handler, an error, a redirect, of the last resort. They may change status and fields there."""
         self.each_time: list[Callable[[], object]] = []
         """Called without arguments for every request, when its configuration is applied."""
         self._told: list[tuple[Callable[[str, Any], object], str, Any]] = []
@@ -162,6 +167,7 @@ class Plan:
         "error_pages",
         "error_response",
         "fields",
+        "finishers",
         "hooks",
         "kept",
         "label",
@@ -181,8 +187,9 @@ class Plan:
         self.parameters = parameters
         self.config = building.config
         self.hooks = building.hooks
-        self.fields: list[tuple[str, str]] = building.headers.items()
-        """Fields a response begins with; the same tuples every time, which the server remembers encoded."""
+        self.fields = SharedFields(building.headers.items())
+        """Fields a response begins with; the same object every time, which the server remembers encoded."""
+        self.finishers = tuple(building.finishers)
         self.error_response = building.error_response
         self.error_pages = building.error_pages
         self.request_settings = tuple(building.request_settings.items())

@@ -196,7 +196,7 @@ def respond(
         if exchange.after is not None:
             exchange.after()
         raise
-    fields = exchange.fields
+    fields = list(exchange.fields)
     content = exchange.content
     pieces: Iterable[bytes] = content if not isinstance(content, bytes) else (content,) if content else ()
     if isinstance(content, bytes):
