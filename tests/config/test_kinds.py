@@ -15,6 +15,7 @@ from kirsch.config.kinds import (
     LARGEST,
     Binds,
     Choice,
+    Count,
     Duration,
     Flag,
     Integer,
@@ -31,6 +32,7 @@ from kirsch.config.kinds import (
 EVERY: list[Kind[Any]] = [
     Integer(),
     Integer(1, 9),
+    Count("auto"),
     Mode(),
     Real(),
     Real(0.5, 2),
@@ -57,6 +59,9 @@ INFINITY = float("inf")
     ("kind", "value", "expected"),
     [
         (Integer(), 0, 0),
+        (Count("auto"), 0, 0),
+        (Count("auto"), 4, 4),
+        (Count("auto"), "AUTO", "auto"),
         (Integer(1, 9), 9, 9),
         (Mode(), 0o660, 0o660),
         (Mode(), "660", 0o660),
@@ -113,6 +118,11 @@ def test_a_typed_value_becomes_the_one_form_of_its_kind(
     ("kind", "value"),
     [
         (Integer(), "4"),
+        (Count("auto"), "4"),
+        (Count("auto"), "none"),
+        (Count("auto"), -1),
+        (Count("auto"), True),
+        (Count("auto"), 10_001),
         (Integer(), True),
         (Integer(), 4.0),
         (Integer(), None),
@@ -192,6 +202,8 @@ def test_a_value_of_another_kind_is_refused_with_what_is_expected(kind: Kind[Any
     ("kind", "text", "expected"),
     [
         (Integer(), " 4 ", 4),
+        (Count("auto"), " 4 ", 4),
+        (Count("auto"), " Auto ", "auto"),
         (Integer(), "+4", 4),
         (Mode(), "0660", 0o660),
         (Real(), "1.5", 1.5),
@@ -221,6 +233,8 @@ def test_bare_text_is_read_as_the_kind_it_is_for(kind: Kind[Any], text: str, exp
     ("kind", "text"),
     [
         (Integer(), "four"),
+        (Count("auto"), "four"),
+        (Count("auto"), "-1"),
         (Integer(), "4.0"),
         (Integer(), "9" * 5000),
         (Integer(), "٣"),

@@ -23,6 +23,7 @@ from kirsch.config.errors import ConfigError, nearest, shown
 __all__ = [
     "Binds",
     "Choice",
+    "Count",
     "Duration",
     "Flag",
     "Integer",
@@ -142,6 +143,47 @@ class Integer(Kind[int]):
         if not _NUMBER.match(text.strip()):
             raise self.refusal(text)
         return self.read(int(text))
+
+
+class Count(Kind[int | str]):
+    """A whole number from 0 up, or a word that stands for one the program finds out.
+
+    Parameters:
+        word: the word, in small letters.
+        maximum: the largest number.
+    """
+
+    def __init__(self, word: str, maximum: int = 10_000) -> None:
+        self.word = word
+        self._number = Integer(0, maximum)
+
+    @property
+    def label(self) -> str:
+        """The kind in words, for the manual."""
+        return f"whole number, or {self.word}"
+
+    @property
+    def expected(self) -> str:
+        """What must be given, with the bounds."""
+        return f"{self._number.expected}, or {self.word}"
+
+    def read(self, value: object) -> int | str:
+        """Return the number, or the word in small letters."""
+        if isinstance(value, str) and value.lower() == self.word:
+            return self.word
+        try:
+            return self._number.read(value)
+        except ConfigError as error:
+            raise self.refusal(value, error.hint) from None
+
+    def parse(self, text: str) -> int | str:
+        """Return the number in decimal digits, or the word."""
+        if text.strip().lower() == self.word:
+            return self.word
+        try:
+            return self._number.parse(text)
+        except ConfigError:
+            raise self.refusal(text) from None
 
 
 class Mode(Kind[int]):

@@ -11,13 +11,15 @@ limit.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, fields
-from typing import TYPE_CHECKING, Any, ClassVar, Self, TypeVar
+from dataclasses import dataclass
+from typing import ClassVar
 
 from kirsch.config.errors import ConfigError
+from kirsch.config.groups import FILE, FIRST, SETTINGS, TIME, Settings, setting
 from kirsch.config.kinds import (
     Binds,
     Choice,
+    Count,
     Duration,
     Flag,
     Integer,
@@ -28,94 +30,9 @@ from kirsch.config.kinds import (
     Text,
     TextList,
 )
-from kirsch.config.registry import Registry, Setting
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-    from kirsch.config.kinds import Kind
+from kirsch.config.registry import Setting
 
 __all__ = ["SETTINGS", "EngineSettings", "LogSettings", "ServerSettings", "Settings"]
-
-SETTINGS = Registry()
-"""The registry of the house. Filled while the modules that own settings are imported, only read after."""
-
-T = TypeVar("T")
-
-_FIRST = "0.1.0"
-_TIME = Duration()
-_FILE = Maybe(PathName())
-
-
-def _setting(
-    name: str,
-    kind: Kind[T],
-    help: str,  # noqa: A002  the word of the registry and of every command line
-    *precedents: tuple[str, str],
-    default: T,
-    zero: str = "",
-    starts: str = "",
-    resets: str = "",
-    secret: bool = False,
-) -> T:
-    """Register a setting and return the dataclass field that holds it."""
-    setting = Setting(
-        name=name,
-        kind=kind,
-        default=default,
-        since=_FIRST,
-        help=help,
-        zero=zero,
-        starts=starts,
-        resets=resets,
-        precedents=precedents,
-        secret=secret,
-    )
-    return field(default=default, repr=not secret, metadata={"setting": SETTINGS.add(setting)})
-
-
-class Settings:
-    """A group of settings with their values. Immutable; any thread may read it."""
-
-    __slots__ = ()
-    namespace: ClassVar[str]
-
-    @classmethod
-    def settings(cls) -> dict[str, Setting]:
-        """Return the settings of the group by attribute name."""
-        return {each.name: each.metadata["setting"] for each in fields(cls)}  # type: ignore[arg-type]
-
-    @classmethod
-    def from_mapping(cls, mapping: Mapping[str, object]) -> Self:
-        """Return the group with the values that `mapping` gives under full names such as `server.threads`.
-
-        Keys of other namespaces are left alone, so a whole flat configuration may be passed. Raises
-        UnknownKeyError for a key of this namespace that is no setting, ConfigError for a value that is
-        refused.
-        """
-        by_name = {setting.name: attribute for attribute, setting in cls.settings().items()}
-        values: dict[str, Any] = {}
-        for key, value in mapping.items():
-            if key.partition(".")[0] != cls.namespace:
-                continue
-            if key not in by_name:
-                raise SETTINGS.unknown(key)
-            values[by_name[key]] = value
-        return cls(**values)
-
-    def to_mapping(self) -> dict[str, Any]:
-        """Return all values by full name; `from_mapping` takes it back."""
-        return {setting.name: getattr(self, attribute) for attribute, setting in self.settings().items()}
-
-    def __post_init__(self) -> None:
-        for attribute, setting in self.settings().items():
-            # The dataclass is frozen for everybody but this moment, when text such as "64k"
-            # becomes its value.
-            object.__setattr__(self, attribute, setting.read(getattr(self, attribute)))
-        self._check_together()
-
-    def _check_together(self) -> None:
-        """Raise ConfigError when two values that are each right contradict each other."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -124,14 +41,14 @@ class ServerSettings(Settings):
 
     namespace: ClassVar[str] = "server"
 
-    bind: tuple[str, ...] = _setting(
+    bind: tuple[str, ...] = setting(
         "server.bind",
         Binds(),
         'Where to listen: "host:port", "[v6]:port", "unix:/path", "unix:@abstract" or "fd:3"; port 0 '
         "lets the system choose.",
         default=("127.0.0.1:8080",),
     )
-    threads: int = _setting(
+    threads: int = setting(
         "server.threads",
         Integer(1, 10_000),
         "Threads in the pool that runs the handlers which wait for something.",
@@ -140,14 +57,14 @@ class ServerSettings(Settings):
         ("Puma", "5"),
         default=10,
     )
-    inline: bool = _setting(
+    inline: bool = setting(
         "server.inline",
         Flag(),
         "Whether the leader runs handlers it has learnt to be short itself instead of passing them to "
         "the pool.",
         default=True,
     )
-    backlog: int = _setting(
+    backlog: int = setting(
         "server.backlog",
         Integer(1, 65_535),
         "Connections the system may hold for the server before it accepts them; the kernel may cut it "
@@ -158,7 +75,7 @@ class ServerSettings(Settings):
         ("gunicorn", "2048"),
         default=1024,
     )
-    max_connections: int = _setting(
+    max_connections: int = setting(
         "server.max_connections",
         Integer(),
         "Connections open at once; beyond it new ones are answered 503 and closed.",
@@ -169,7 +86,7 @@ class ServerSettings(Settings):
         default=0,
         zero="as many as the limit on open files allows, less a reserve for the program",
     )
-    max_requests_per_connection: int = _setting(
+    max_requests_per_connection: int = setting(
         "server.max_requests_per_connection",
         Integer(),
         "Requests served on one connection before it is closed.",
@@ -179,13 +96,13 @@ class ServerSettings(Settings):
         default=0,
         zero="no limit",
     )
-    nodelay: bool = _setting(
+    nodelay: bool = setting(
         "server.nodelay",
         Flag(),
         "Whether small writes leave at once (TCP_NODELAY) instead of waiting for more to send.",
         default=True,
     )
-    unix_mode: int = _setting(
+    unix_mode: int = setting(
         "server.unix_mode",
         Mode(),
         "Permission bits of the Unix sockets that are created.",
@@ -193,14 +110,14 @@ class ServerSettings(Settings):
         ("waitress", "0o600"),
         default=0o660,
     )
-    server_header: str = _setting(
+    server_header: str = setting(
         "server.server_header",
         Text(ascii_only=True),
         "Value of the Server field, without a version so that it helps nobody choose an attack; empty "
         "for no field.",
         default="Kirsch",
     )
-    access_log: str = _setting(
+    access_log: str = setting(
         "server.access_log",
         Choice(("off", "common", "combined", "json")),
         "Format of the line that is written for every request.",
@@ -209,9 +126,9 @@ class ServerSettings(Settings):
         default="off",
     )
 
-    head_timeout: float = _setting(
+    head_timeout: float = setting(
         "server.head_timeout",
-        _TIME,
+        TIME,
         "Time in which a whole request head must have come; then 408 and the connection is closed.",
         ("nginx", "60 s"),
         ("Apache", "20 to 40 s with at least 500 bytes a second"),
@@ -224,9 +141,9 @@ class ServerSettings(Settings):
         resets="never, so that a byte now and then does not keep it going",
         zero="no limit",
     )
-    body_timeout: float = _setting(
+    body_timeout: float = setting(
         "server.body_timeout",
-        _TIME,
+        TIME,
         "Time without any progress after which a request body is given up; then 408 and the connection "
         "is closed.",
         ("nginx", "60 s"),
@@ -237,7 +154,7 @@ class ServerSettings(Settings):
         resets="with every byte of the body",
         zero="no limit",
     )
-    body_min_rate: int = _setting(
+    body_min_rate: int = setting(
         "server.body_min_rate",
         Size(),
         "Bytes a second a request body must bring on the whole: it is given up after "
@@ -248,9 +165,9 @@ class ServerSettings(Settings):
         default=500,
         zero="no least rate",
     )
-    write_timeout: float = _setting(
+    write_timeout: float = setting(
         "server.write_timeout",
-        _TIME,
+        TIME,
         "Time without any progress after which a client that does not take its response is cut off.",
         ("nginx", "60 s"),
         ("Apache", "60 s"),
@@ -260,9 +177,9 @@ class ServerSettings(Settings):
         resets="with every byte the socket takes",
         zero="no limit",
     )
-    idle_timeout: float = _setting(
+    idle_timeout: float = setting(
         "server.idle_timeout",
-        _TIME,
+        TIME,
         "Time a kept connection may wait for its next request; longer than the 60 s of common load "
         "balancers, which must be "
         "the first to close.",
@@ -275,9 +192,9 @@ class ServerSettings(Settings):
         resets="with the next response; the first byte of a request ends it and starts `server.head_timeout`",
         zero="connections are not kept: every response closes",
     )
-    handshake_timeout: float = _setting(
+    handshake_timeout: float = setting(
         "server.handshake_timeout",
-        _TIME,
+        TIME,
         "Time for a TLS handshake; then the connection is closed.",
         ("Kestrel", "10 s"),
         ("nginx", "60 s"),
@@ -287,9 +204,9 @@ class ServerSettings(Settings):
         resets="never",
         zero="no limit",
     )
-    handler_timeout: float = _setting(
+    handler_timeout: float = setting(
         "server.handler_timeout",
-        _TIME,
+        TIME,
         "Time after which a handler that still runs is reported with its stack; it is never killed, as "
         "Python threads cannot "
         "be without harm.",
@@ -300,9 +217,9 @@ class ServerSettings(Settings):
         resets="never",
         zero="nothing is reported",
     )
-    linger_timeout: float = _setting(
+    linger_timeout: float = setting(
         "server.linger_timeout",
-        _TIME,
+        TIME,
         "Time the server reads and drops what a client still sends after an answer that closes, so that"
         " it can read that answer.",
         ("nginx", "5 s"),
@@ -312,9 +229,9 @@ class ServerSettings(Settings):
         resets="never",
         zero="close at once; a client in the middle of an upload may then see a reset instead of its answer",
     )
-    shutdown_timeout: float = _setting(
+    shutdown_timeout: float = setting(
         "server.shutdown_timeout",
-        _TIME,
+        TIME,
         "Time the requests that run may take to finish when the server stops; what is left is cut and "
         "named in the log.",
         ("gunicorn", "30 s"),
@@ -325,9 +242,9 @@ class ServerSettings(Settings):
         resets="never",
         zero="nothing is waited for",
     )
-    shutdown_head_timeout: float = _setting(
+    shutdown_head_timeout: float = setting(
         "server.shutdown_head_timeout",
-        _TIME,
+        TIME,
         "Time a request that was half sent when the server began to stop may take to arrive; then 408 "
         "or 503 and close.",
         ("Node.js", "60 s (its head timeout)"),
@@ -337,9 +254,9 @@ class ServerSettings(Settings):
         resets="never",
         zero="half-sent requests are dropped at once",
     )
-    drain_delay: float = _setting(
+    drain_delay: float = setting(
         "server.drain_delay",
-        _TIME,
+        TIME,
         "Time the server goes on serving after it was told to stop, answering 503 on its readiness "
         "page, so that load balancers "
         "notice first.",
@@ -350,7 +267,7 @@ class ServerSettings(Settings):
         zero="stop accepting at once",
     )
 
-    max_request_line: int = _setting(
+    max_request_line: int = setting(
         "server.max_request_line",
         Size(16),
         "Longest request line; then 414 (RFC 9112 section 3 asks for 8000 at least).",
@@ -360,7 +277,7 @@ class ServerSettings(Settings):
         ("http.sys", "16 KiB"),
         default=8192,
     )
-    max_head: int = _setting(
+    max_head: int = setting(
         "server.max_head",
         Size(64),
         "Longest request head, from the first byte of the request line to the empty line; then 431.",
@@ -370,7 +287,7 @@ class ServerSettings(Settings):
         ("Go", "1 MiB"),
         default=65_536,
     )
-    max_fields: int = _setting(
+    max_fields: int = setting(
         "server.max_fields",
         Integer(1),
         "Most fields in a request head, and most in a trailer section; then 431.",
@@ -380,7 +297,7 @@ class ServerSettings(Settings):
         ("Node.js", "2000"),
         default=100,
     )
-    max_field: int = _setting(
+    max_field: int = setting(
         "server.max_field",
         Size(16),
         "Longest single field, name and value; then 431.",
@@ -389,7 +306,7 @@ class ServerSettings(Settings):
         ("Apache", "8190"),
         default=16_384,
     )
-    max_body: int = _setting(
+    max_body: int = setting(
         "server.max_body",
         Size(),
         "Longest request body; a longer one is answered 413 before it is read, by its Content-Length or"
@@ -401,7 +318,7 @@ class ServerSettings(Settings):
         default=100 * 1024**2,
         zero="no limit",
     )
-    max_chunk_overhead: int = _setting(
+    max_chunk_overhead: int = setting(
         "server.max_chunk_overhead",
         Size(),
         "Bytes of a chunked body that are neither data nor fair framing (extensions, leading zeros, "
@@ -412,7 +329,7 @@ class ServerSettings(Settings):
         default=16_384,
         zero="none is put up with",
     )
-    body_memory: int = _setting(
+    body_memory: int = setting(
         "server.body_memory",
         Size(),
         "Bytes of a request body that are kept in memory; a longer body goes to a temporary file.",
@@ -421,7 +338,7 @@ class ServerSettings(Settings):
         default=512 * 1024,
         zero="every body goes to a file",
     )
-    response_memory: int = _setting(
+    response_memory: int = setting(
         "server.response_memory",
         Size(),
         "Bytes of a response waiting for a slow client that are kept in memory; more goes to a "
@@ -431,7 +348,7 @@ class ServerSettings(Settings):
         default=1024**2,
         zero="all that waits goes to a file",
     )
-    response_buffer: int = _setting(
+    response_buffer: int = setting(
         "server.response_buffer",
         Size(1),
         "Bytes of a response that may wait for a slow client, in memory and file together; beyond it "
@@ -442,34 +359,118 @@ class ServerSettings(Settings):
         default=64 * 1024**2,
     )
 
-    tls_certificate: str | None = _setting(
+    workers: int | str = setting(
+        "server.workers",
+        Count("auto"),
+        "Processes that serve, under a supervisor which replaces those that die and reloads them without a "
+        "pause; auto is one for each processor this process may use.",
+        ("gunicorn", "1"),
+        ("nginx", "1"),
+        ("Puma", "0, or one for each processor"),
+        default=0,
+        zero="one process, without a supervisor",
+    )
+    worker_start_timeout: float = setting(
+        "server.worker_start_timeout",
+        TIME,
+        "Time a worker may take to be ready; then it is ended, and counts as one that failed to start.",
+        ("Puma", "60 s"),
+        default=60.0,
+        starts="when the process is started",
+        resets="never",
+        zero="no limit",
+    )
+    worker_timeout: float = setting(
+        "server.worker_timeout",
+        TIME,
+        "Time without a sign of life after which a worker is taken for stuck: its stacks go to the error log"
+        " and it is replaced. A handler that waits is no such worker, however long it takes.",
+        ("Puma", "60 s"),
+        ("gunicorn", "30 s, which long requests of its sync workers count towards"),
+        default=60.0,
+        starts="with the first sign of life",
+        resets="with every sign of life, which a worker gives once a second",
+        zero="no limit",
+    )
+    worker_max_requests: int = setting(
+        "server.worker_max_requests",
+        Integer(),
+        "Requests after which a worker is replaced by a new one, give or take a tenth, so that not all are "
+        "due at once; for programs that leak.",
+        ("gunicorn", "none"),
+        ("Apache", "none (MaxConnectionsPerChild)"),
+        default=0,
+        zero="no limit",
+    )
+    worker_max_memory: int = setting(
+        "server.worker_max_memory",
+        Size(),
+        "Bytes of resident memory beyond which a worker is replaced by a new one.",
+        ("uWSGI", "none (reload-on-rss)"),
+        ("Granian", "none (workers-max-rss)"),
+        default=0,
+        zero="no limit",
+    )
+    worker_backoff: float = setting(
+        "server.worker_backoff",
+        TIME,
+        "Longest time before a worker that crashed is started again: the first one is at once, after 1 s the "
+        "second, then each time twice as long; a minute of health begins anew.",
+        ("systemd", "100 ms, always the same (RestartSec)"),
+        ("Kubernetes", "5 minutes"),
+        default=30.0,
+        starts="when the worker has ended",
+        resets="never",
+        zero="always at once",
+    )
+    worker_crashes: int = setting(
+        "server.worker_crashes",
+        Integer(),
+        "Crashes in the place of one worker within `server.worker_crash_window` after which everything "
+        "stops, as starting it once more will not help.",
+        ("systemd", "5 starts in 10 s"),
+        default=5,
+        zero="never: it is started again for ever",
+    )
+    worker_crash_window: float = setting(
+        "server.worker_crash_window",
+        Duration(1),
+        "Time in which the crashes of `server.worker_crashes` are counted.",
+        ("systemd", "10 s"),
+        default=30.0,
+        starts="with each crash, for that one",
+        resets="never",
+        zero="refused: no two crashes come at once",
+    )
+
+    tls_certificate: str | None = setting(
         "server.tls.certificate",
-        _FILE,
+        FILE,
         "File with the certificate in PEM form, its chain after it or in `server.tls.chain`; with it "
         "every address speaks TLS.",
         default=None,
     )
-    tls_key: str | None = _setting(
+    tls_key: str | None = setting(
         "server.tls.key",
-        _FILE,
+        FILE,
         "File with the private key in PEM form; none when it stands in the certificate's file.",
         default=None,
     )
-    tls_chain: str | None = _setting(
+    tls_chain: str | None = setting(
         "server.tls.chain",
-        _FILE,
+        FILE,
         "File with the certificates between the server's and a root, in PEM form; none when they stand "
         "in the certificate's file.",
         default=None,
     )
-    tls_password: str | None = _setting(
+    tls_password: str | None = setting(
         "server.tls.password",
         Maybe(Text()),
         "Password of the private key; better given as an environment variable than in a file.",
         default=None,
         secret=True,
     )
-    tls_minimum: str = _setting(
+    tls_minimum: str = setting(
         "server.tls.minimum",
         Choice(("1.2", "1.3")),
         "Oldest version of TLS that is spoken; older than 1.2 is forbidden by RFC 8996.",
@@ -502,21 +503,21 @@ class LogSettings(Settings):
 
     namespace: ClassVar[str] = "log"
 
-    screen: bool = _setting(
+    screen: bool = setting(
         "log.screen",
         Flag(),
         "Whether errors go to standard error and access lines to standard output, beside the files.",
         default=True,
     )
-    error_file: str | None = _setting(
+    error_file: str | None = setting(
         "log.error_file",
-        _FILE,
+        FILE,
         "File that errors and events are appended to.",
         default=None,
     )
-    access_file: str | None = _setting(
+    access_file: str | None = setting(
         "log.access_file",
-        _FILE,
+        FILE,
         "File that access lines are appended to.",
         default=None,
     )
@@ -528,13 +529,13 @@ class EngineSettings(Settings):
 
     namespace: ClassVar[str] = "engine"
 
-    autoreload_on: bool = _setting(
+    autoreload_on: bool = setting(
         "engine.autoreload.on",
         Flag(),
         "Whether the process starts anew when a file of the program changes; for development.",
         default=False,
     )
-    autoreload_frequency: float = _setting(
+    autoreload_frequency: float = setting(
         "engine.autoreload.frequency",
         Duration(0.01),
         "Time between two looks at the files, where the system cannot tell of changes by itself.",
@@ -545,13 +546,13 @@ class EngineSettings(Settings):
         resets="never",
         zero="refused: it would never sleep",
     )
-    autoreload_match: str = _setting(
+    autoreload_match: str = setting(
         "engine.autoreload.match",
         Text(),
         "Regular expression; only modules whose names it matches from their start are watched.",
         default=".*",
     )
-    autoreload_files: tuple[str, ...] = _setting(
+    autoreload_files: tuple[str, ...] = setting(
         "engine.autoreload.files",
         TextList(PathName()),
         "Files to watch beside those of the imported modules.",
@@ -564,7 +565,7 @@ SETTINGS.add(
         name="environment",
         kind=Maybe(Text()),
         default=None,
-        since=_FIRST,
+        since=FIRST,
         help=(
             "Set of values for a purpose: staging, production, embedded or test_suite; explicit values win "
             "over it."
