@@ -20,7 +20,11 @@ TAIL = b"Date: -\r\nServer: Kirsch\r\n"
 CLOSE = b"Connection: close\r\n\r\n"
 BROKEN = (
     b"HTTP/1.1 500 Internal Server Error\r\nContent-Type: text/plain; charset=utf-8\r\n"
-    b"Content-Length: 73\r\nX-Content-Type-Options: nosniff\r\n" + TAIL + CLOSE + b"The server met an"
+    b"Content-Length: 73\r\nX-Content-Type-Options: nosniff\r\n"
+    b"Content-Security-Policy: default-src 'none'; frame-ancestors 'none'\r\n"
+    + TAIL
+    + CLOSE
+    + b"The server met an"
     b" unexpected condition and could not answer the request.\n"
 )
 

@@ -18,6 +18,7 @@ from kirsch.server import access
 from kirsch.server.access import FORMATS, AccessLog, escape
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
     from kirsch.server.connection import Connection
@@ -177,6 +178,21 @@ def test_a_stream_that_blocks_holds_one_thread_and_loses_nothing() -> None:
     waiting.append(log.waiting)
     assert waiting == [True, False]
     assert stream.getvalue().count("\n") == 2
+
+
+def test_a_flush_is_asked_for_once_until_it_begins() -> None:
+    stream = StringIO()
+    log = AccessLog("common", stream)
+    asked: list[Callable[[], None]] = []
+    for _ in range(3):
+        note(log)
+        log.flush_by(asked.append)
+    assert len(asked) == 1
+    asked.pop()()
+    assert stream.getvalue().count("\n") == 3
+    note(log)
+    log.flush_by(asked.append)
+    assert len(asked) == 1
 
 
 def test_no_line_is_lost_or_mixed_between_threads() -> None:

@@ -203,7 +203,8 @@ def test_an_error_page_is_a_whole_response_that_closes() -> None:
     page = error_page(413, "Content Too Large", "Too large.", b"Date: x\r\n")
     assert page == (
         b"HTTP/1.1 413 Content Too Large\r\nContent-Type: text/plain; charset=utf-8\r\n"
-        b"Content-Length: 11\r\nX-Content-Type-Options: nosniff\r\nDate: x\r\n"
+        b"Content-Length: 11\r\nX-Content-Type-Options: nosniff\r\n"
+        b"Content-Security-Policy: default-src 'none'; frame-ancestors 'none'\r\nDate: x\r\n"
         b"Connection: close\r\n\r\nToo large.\n"
     )
     assert error_page(413, "Content Too Large", "Too large.", b"Date: x\r\n", body=False) == page[:-11]

@@ -107,6 +107,8 @@ class AccessLog:
         self._lines: list[str] = []
         self._lock = threading.Lock()
         self._when = (-1, "")
+        # Whether a flush is on its way that has not begun. Set by the leader, cleared by whoever flushes.
+        self._asked = False
         self.dropped = 0
         """Lines given up because the stream took none."""
         self.blocks = not _is_regular(stream)
@@ -140,8 +142,15 @@ class AccessLog:
         """Whether there are lines to write."""
         return bool(self._lines)
 
+    def flush_by(self, call: Callable[[Callable[[], None]], object]) -> None:
+        """Have `call` flush soon, in a thread that may wait, unless it was told to already."""
+        if not self._asked:
+            self._asked = True
+            call(self.flush)
+
     def flush(self) -> None:
         """Write what is there, unless another thread is at it. An error of the stream costs its lines."""
+        self._asked = False
         # Looked at again after the lock is free: whoever found it held a moment before left its lines to us.
         while self._lines and self._lock.acquire(blocking=False):
             try:
