@@ -223,7 +223,7 @@ def test_the_limit_follows_that_on_open_files(monkeypatch: pytest.MonkeyPatch, s
 def test_a_system_without_such_a_limit_has_none(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "resource", None)
 
-    assert descriptor_limit() == 1 << 20
+    assert descriptor_limit() == 512 - 64
 
 
 # ---- what accept can say --------------------------------------------------------------------------------
@@ -393,6 +393,33 @@ def test_what_waits_at_the_end_is_accepted_and_what_comes_later_refused(
     assert listener.sock.fileno() == -1
     with pytest.raises(ConnectionRefusedError):
         socket.create_connection(address, WAIT)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems cannot be told")
+def test_who_comes_after_the_last_accept_is_ignored_rather_than_reset(
+    stage: Stage, listener: Listener
+) -> None:
+    [before] = connect(stage, listener)
+
+    listener.turn_away()
+
+    with socket.socket() as late:
+        late.setblocking(False)  # noqa: FBT003  the socket's own signature
+        assert late.connect_ex(listener.address) == errno.EINPROGRESS
+        accept(stage, listener)
+        assert late.connect_ex(listener.address) == errno.EALREADY
+    [connection] = stage.loop.connections.values()
+    connection.sock.sendall(b"still")
+    assert before.recv(5) == b"still"
+
+
+def test_a_listener_that_others_share_goes_on_for_them() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as owner:
+        with serving(bind=(f"fd:{owner.fileno()}",)) as server, Client(server) as client:
+            assert client.get()[2] == b"hello"
+        with socket.create_connection(owner.getsockname(), WAIT):
+            owner.settimeout(WAIT)
+            owner.accept()[0].close()
 
 
 def test_a_flood_at_the_end_is_not_accepted_without_end(stage: Stage, listener: Listener) -> None:

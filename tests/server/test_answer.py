@@ -174,6 +174,7 @@ def test_a_program_that_fails_before_the_head_is_out_gets_a_500(show: Show, cont
         pytest.param("200", [("Content-Length", "1")], Body(b"xx"), id="too long a first piece"),
         pytest.param("200", [("Content-Length", "1"), ("Content-Length", "1")], b"x", id="two lengths"),
         pytest.param("200", [("Content-Length", "-1")], b"x", id="a negative length"),
+        pytest.param("200", [("Date", "now"), ("Content-Length", "2")], b"x", id="too short, with a date"),
         pytest.param("200", [("Connection", "close")], b"x", id="hop by hop"),
         pytest.param("200", [("X", "a\r\nY: b")], b"x", id="a split response"),
         pytest.param("200", [["X", "a"]], b"x", id="a list for a pair"),

@@ -5,14 +5,16 @@ from __future__ import annotations
 import contextlib
 import os
 import socket
+import ssl
 import struct
 import threading
 from itertools import count
 from typing import TYPE_CHECKING, Any, cast
 
 import pytest
+import trustme
 
-from kirsch.server import leader
+from kirsch.server import ClientGone, leader
 from kirsch.server.phases import BODY, CLOSED, HANDLER, HEAD, IDLE, LINGER, WRITING
 from kirsch.server.poller import READ, SelectorPoller
 from tests.server.harness import GET, WAIT, Client, Log, hello, serving, trust
@@ -195,6 +197,8 @@ def test_a_fast_upload_gives_others_their_turn(inline: Stage) -> None:
         """A client that sends as fast as it is read."""
 
         def recv(self, most: int) -> bytes:
+            if len(reads) > size // 65536:
+                raise BlockingIOError
             reads.append(most)
             return bytes(most) if len(reads) > 1 else genuine.recv(most).ljust(most, b"\0")
 
@@ -349,6 +353,126 @@ def test_bytes_for_a_slow_reader_are_written_while_its_handler_still_runs(stage:
     assert owner.out.size < before
     assert connection.busy
     assert connection.missed
+
+
+def test_a_connection_that_is_free_again_is_no_business_of_overhear(stage: Stage) -> None:
+    connection = stage.connect(b"")
+
+    assert not connection.overhear(READ)
+
+    assert connection.missed == 0
+
+
+def take_the_lead(stage: Stage, path: str) -> None:
+    """Have the deputy take the lead in the handler of `path`."""
+
+    def handle(exchange: Exchange) -> bytes:
+        if exchange.head.path == path:
+            assert stage.loop.take_lead(exchange)
+        return echo(exchange)
+
+    stage.gateway.handle = handle
+
+
+def test_a_lead_that_is_lost_behind_a_body_is_given_up(inline: Stage) -> None:
+    connection = inline.connect(POST)
+    inline.batch(connection)
+    inline.play()
+    inline.clients[0].sendall(b"abc" + get(1))
+    take_the_lead(inline, "/p")
+    inline.batch(connection)
+
+    inline.play()
+    assert answers(inline.received()) == [b"/p"], "this thread leads no more"
+    inline.gateway.kind = Steady()
+    inline.play()
+    assert answers(inline.received()) == paths(1)
+
+
+def test_a_lead_that_is_lost_in_a_later_turn_is_given_up(inline: Stage) -> None:
+    take_the_lead(inline, "/20")
+    inline.batch(inline.connect(b"".join(map(get, range(40)))))
+
+    inline.play()
+    assert answers(inline.received()) == paths(*range(21))
+    inline.gateway.kind = Steady()
+    inline.play()
+    assert answers(inline.received()) == paths(*range(21, 40))
+
+
+def test_a_socket_that_takes_nothing_keeps_all_of_an_answer(stage: Stage) -> None:
+    connection = stage.connect()
+    filler = bytes(1000)
+    with contextlib.suppress(BlockingIOError):
+        while True:
+            connection.sock.send(filler)
+
+    connection.transmit(b"the answer")
+
+    assert connection.out is not None
+    assert connection.out.size == 10
+    before = len(stage.received())
+    assert before % 1000 == 0
+    stage.batch(connection, event=4)
+    stage.play()
+    assert stage.received() == b"the answer"
+
+
+def test_a_producer_for_a_client_that_is_gone_is_told(stage: Stage) -> None:
+    connection = stage.connect()
+    fill(stage, connection)
+    assert connection.out is not None
+    connection.out.fail()
+
+    with pytest.raises(ClientGone):
+        connection.transmit(b"more", wait=True)
+
+
+@pytest.fixture(scope="module")
+def certificate(tmp_path_factory: pytest.TempPathFactory) -> tuple[str, ssl.SSLContext]:
+    """A file with a certificate and its key, and a client that trusts it."""
+    authority = trustme.CA()
+    path = str(tmp_path_factory.mktemp("tls") / "both.pem")
+    authority.issue_cert("localhost").private_key_and_cert_chain_pem.write_to_path(path)
+    context = ssl.create_default_context()
+    authority.configure_trust(context)
+    return path, context
+
+
+@pytest.mark.parametrize("trusted", [False, True])
+def test_no_record_of_tls_is_left_lying(certificate: tuple[str, ssl.SSLContext], trusted: bool) -> None:
+    path, context = certificate
+
+    def application(environ: dict[str, Any], start_response: Callable[..., Any]) -> list[bytes]:
+        start_response("200 OK", [])
+        return [environ["wsgi.input"].read(-1) + b"."]
+
+    with (
+        serving(application, tls_certificate=path, inline=trusted) as server,
+        Client(server) as client,
+        context.wrap_socket(client.sock, server_hostname="localhost") as client.sock,
+    ):
+        loop = server.loop
+        assert loop is not None
+        for _ in range(20):
+            client.get()
+            client.send(POST)
+            client.send(b"abc")
+            client.response()
+        held, go = threading.Event(), threading.Event()
+
+        def hold() -> None:
+            held.set()
+            go.wait(WAIT)
+
+        loop.call(hold)
+        assert held.wait(WAIT)
+        # Each a record of its own, and all there before the first is read: one edge tells of them all.
+        for record in (GET, GET, POST, b"abc", POST, b"a", b"bc", GET[:9], GET[9:]):
+            client.send(record)
+        go.set()
+
+        assert [client.response()[2] for _ in range(5)] == [b".", b".", b"abc.", b"abc.", b"."]
 
 
 def test_a_reset_wakes_the_thread_that_waits_for_room() -> None:
@@ -636,6 +760,43 @@ def test_a_lost_connection_is_counted(stage: Stage) -> None:
 
     assert connection.state == CLOSED
     assert stage.loop.refused["lost"] == 1
+
+
+@pytest.mark.parametrize("sent", [b"", b"GET"])
+def test_a_socket_that_breaks_while_it_is_read_costs_the_connection_alone(inline: Stage, sent: bytes) -> None:
+    connection = inline.connect(sent)
+    if sent:
+        inline.batch(connection)
+        inline.play()
+
+    class Broken:
+        """A socket whose client has gone."""
+
+        def recv(self, size: int) -> bytes:
+            raise ConnectionResetError
+
+        def __getattr__(self, name: str) -> Any:
+            return getattr(genuine, name)
+
+    genuine = connection.sock
+    connection.sock = cast("socket.socket", Broken())
+    inline.batch(connection)
+
+    inline.play()
+
+    assert connection.state == CLOSED
+    assert inline.loop.refused["lost"] == 1
+    assert inline.log.messages == []
+
+
+def test_an_event_that_says_too_much_is_no_error(inline: Stage) -> None:
+    connection = inline.connect(b"")
+    inline.batch(connection)
+    inline.batch(connection, event=4)
+
+    inline.play()
+
+    assert connection.state == IDLE
 
 
 # ---- limits ---------------------------------------------------------------------------------------------

@@ -41,8 +41,8 @@ def descriptor_limit() -> int:
     try:
         import resource
     except ImportError:
-        # Windows has no such limit; its sockets are bounded by memory.
-        return 1 << 20
+        # Windows: its `select`, all that Python has there, takes 512 sockets.
+        return 512 - _RESERVE
     soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
     return 1 << 20 if soft == resource.RLIM_INFINITY else max(16, soft - _RESERVE)
 
@@ -155,6 +155,8 @@ class Acceptor:
         """Accept what has connected already, then close the listeners: what comes later is refused by the
         system.
         """
+        for listener in self._listeners.values():
+            listener.turn_away()
         for descriptor in list(self._listeners):
             # No more than can wait, so that a flood of new ones does not hold up the end.
             self.accept(descriptor, self._loop.settings.backlog + 1)

@@ -192,7 +192,9 @@ class Loop:
         """Wait for the loop's threads to end, at most `timeout` seconds; return whether they did."""
         end = time.monotonic() + timeout
         for thread in self._threads:
-            thread.join(max(0.0, end - time.monotonic()))
+            # A handler may stop its own server: its thread is not waited for.
+            if thread is not threading.current_thread():
+                thread.join(max(0.0, end - time.monotonic()))
         return not any(thread.is_alive() for thread in self._threads)
 
     # ---- leading -----------------------------------------------------------------------------------

@@ -10,7 +10,9 @@ import errno
 import os
 import socket
 import stat
+import struct
 import sys
+from array import array
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -30,6 +32,19 @@ _MISSING = frozenset({errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT})
 _PORT_TRIES = 8
 """Times a free port is asked for that must be free on several addresses."""
 
+_SO_ATTACH_FILTER = 26
+"""Linux, asm-generic/socket.h; Python has no name for it."""
+
+# A classic BPF program (socket(7)) of (code, jump if true, jump if false, operand): load byte 13 of the TCP
+# header, its flags (RFC 9293 section 3.1); with SYN set, drop; else take all.
+_NO_SYN = array(
+    "B",
+    b"".join(
+        struct.pack("=HBBI", *instruction)
+        for instruction in ((0x30, 0, 0, 13), (0x45, 0, 1, 0x02), (0x06, 0, 0, 0), (0x06, 0, 0, 0xFFFFFFFF))
+    ),
+)
+
 
 class Listener:
     """One listening socket, non-blocking.
@@ -37,10 +52,12 @@ class Listener:
     Parameters:
         sock: the socket, bound and listening.
         path: of the Unix socket this process made and will remove; "" for none.
+        shared: whether other processes may listen on the same socket.
     """
 
-    def __init__(self, sock: socket.socket, path: str = "") -> None:
+    def __init__(self, sock: socket.socket, path: str = "", *, shared: bool = False) -> None:
         self.sock = sock
+        self._shared = shared
         self.path = path
         self._inode = _inode(path) if path else None
         self.is_tcp = sock.family in {socket.AF_INET, socket.AF_INET6}
@@ -61,6 +78,18 @@ class Listener:
         default = 443 if scheme == "https" else 80
         shown = f"[{host}]" if ":" in host else host
         return f"{scheme}://{shown}" if port == default else f"{scheme}://{shown}:{port}"
+
+    def turn_away(self) -> None:
+        """Have the system ignore who wants to connect from now on, where it can, so that the last ones can be
+        accepted and the socket closed with nobody in its queue: the system resets who is.
+
+        Those who are ignored try again after a second, and are refused then. Linux; TCP; a socket of its own.
+        """
+        if sys.platform == "linux" and self.is_tcp and not self._shared:
+            address, _ = _NO_SYN.buffer_info()
+            with contextlib.suppress(OSError):
+                program = struct.pack("HP", len(_NO_SYN) // 8, address)
+                self.sock.setsockopt(socket.SOL_SOCKET, _SO_ATTACH_FILTER, program)
 
     def close(self) -> None:
         """Close the socket; remove its path if it is still the one this process made."""
@@ -256,7 +285,7 @@ def _inherited(descriptor: int, backlog: int) -> Listener:
         if not sock.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN):
             sock.listen(backlog)
         sock.setblocking(False)  # noqa: FBT003  the socket's own signature
-        return Listener(sock)
+        return Listener(sock, shared=True)
     except BaseException:
         sock.close()
         raise

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import sys
 import threading
+import time
 from typing import IO, TYPE_CHECKING
 
 from kirsch.config import ServerSettings
@@ -62,6 +63,8 @@ class Server:
         self.name = name
         self.loop: Loop | None = None
         """The running loop; None while the server is stopped."""
+        self.ready = False
+        """Whether load balancers should send requests: it runs and was not told to stop."""
         self.cut: list[str] = []
         """What the last stop cut off because it ran longer than `server.shutdown_timeout`, in words."""
         self.addresses: list[tuple[str, int]] = []
@@ -128,6 +131,7 @@ class Server:
             self._access = None
             raise
         self.loop, self._pool = loop, pool
+        self.ready = True
 
     def _open_access_log(self, loop: Loop, pool: Pool) -> None:
         if self.settings.access_log == "off":
@@ -138,7 +142,7 @@ class Server:
         def before_wait() -> None:
             if access.waiting:
                 if access.blocks:
-                    pool.call(access.flush)
+                    access.flush_by(pool.call)
                 else:
                     access.flush()
 
@@ -149,6 +153,7 @@ class Server:
         """Stop gracefully; returns when everything is closed. A stopped server stays as it is. Bounded at
         each step:
 
+        0. For `drain_delay` the server goes on serving, and says that it is not `ready`.
         1. What has connected already is accepted; the listeners close, new connections are refused.
         2. Idle connections close; a request that reached the server before that is still answered.
         3. Running requests finish, their answers say `Connection: close`; at most `shutdown_timeout`.
@@ -162,16 +167,21 @@ class Server:
             if loop is None or pool is None:
                 return
             bound = self.settings.shutdown_timeout
+            self.ready = False
+            if self.settings.drain_delay:
+                time.sleep(self.settings.drain_delay)
             loop.drain()
             if not loop.drained.wait(bound + 5):
                 self.log("The server's loop did not end in time; its threads are left behind.")
             self.cut = list(loop.reaper.cut)
             for what in self.cut:
                 self.log(f"Cut off after {bound:g} s of shutdown: {what}")
-            loop.join(1)
-            stuck = pool.stop(1)
+            joined = loop.join(1)
+            stuck = [thread.name for thread in pool.stop(1)]
+            if not joined:
+                stuck.append(f"{self.name} leader")
             if stuck:
-                self.log(f"Threads left behind in a handler: {', '.join(thread.name for thread in stuck)}.")
+                self.log(f"Threads left behind in a handler: {', '.join(stuck)}.")
             if self._access is not None:
                 self._access.flush()
             self.loop = self._pool = self._access = None
