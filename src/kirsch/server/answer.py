@@ -182,7 +182,9 @@ def _whole(connection: Answering, exchange: Exchange, content: bytes) -> bytes:
         )
     known = Known(b"".join((status, *lines)))
     known.length = size
-    HEADS.keep(_key(exchange), known)
+    if not any(name.lower() == "set-cookie" for name, _ in exchange.fields):
+        # A cookie is somebody's, and seldom the same twice.
+        HEADS.keep(_key(exchange), known)
     exchange.started = True
     connection.sent = size
     return b"".join((known, connection.loop.stamped, connection.end_of_head(head.minor), content))

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import contextlib
 import socket
-import ssl
 import struct
 from typing import TYPE_CHECKING, Any
 
@@ -20,7 +19,7 @@ from kirsch.server.answer import attempt, prepare, push
 from kirsch.server.body import receiver
 from kirsch.server.errors import ClientGone, RequestError
 from kirsch.server.head import skip_empty_lines
-from kirsch.server.output import FileSlice, Output
+from kirsch.server.output import WOULD_BLOCK, FileSlice, Output
 from kirsch.server.phases import ASKED, BODY, CLOSED, HANDLER, HANDSHAKE, HEAD, IDLE, LINGER, WRITING
 from kirsch.server.poller import READ, WRITE
 from kirsch.server.response import error_page
@@ -39,10 +38,12 @@ _READ_SIZE = 65536
 _READABLE = READ | WRITE
 """What an edge-triggered poller says of a socket with something to read: nearly all can be written to as
 well."""
+_WRITE_AT_ONCE = 1 << 20
+"""Bytes written to one connection before the others have their turn: a client on a fast network takes a file
+as quickly as it is read."""
 _AT_ONCE = 16
 """Pipelined requests served before the other connections have their turn (CVE-2021-29509)."""
 _CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
-_WOULD_BLOCK = (BlockingIOError, InterruptedError, ssl.SSLWantReadError, ssl.SSLWantWriteError)
 _LINE_ENDS = b"\r\n"
 
 
@@ -153,7 +154,7 @@ class Connection:
             # The way most requests take: whole in one read, with a head that was seen before.
             try:
                 data = self.sock.recv(_READ_SIZE)
-            except _WOULD_BLOCK:
+            except WOULD_BLOCK:
                 return False
             except OSError as error:
                 self.lost(error)
@@ -170,9 +171,9 @@ class Connection:
         """Take what the poller reported, in whatever state. Return as `on_event` does."""
         if event & WRITE and self.out is not None:
             self._flush(self.out)
-        if not event & ~WRITE:
-            return False
         state = self.state
+        if not event & ~WRITE and state != HANDSHAKE:
+            return False
         if state == HANDSHAKE:
             self.loop.shake_hands(self)
             return False
@@ -197,7 +198,7 @@ class Connection:
             if data is None:
                 try:
                     data = self.sock.recv(_READ_SIZE)
-                except _WOULD_BLOCK:
+                except WOULD_BLOCK:
                     return False
                 except OSError as error:
                     self.lost(error)
@@ -380,7 +381,7 @@ class Connection:
     def _flush(self, out: Output) -> None:
         try:
             with out.lock:
-                if out.flush(self.sock):
+                if out.flush(self.sock, _WRITE_AT_ONCE):
                     self.active = self.loop.now
         except OSError as error:
             self.lost(error)
@@ -389,6 +390,8 @@ class Connection:
             self.settle()
             if self.state == IDLE:
                 self.loop.call(self.go_on)
+        elif self.state == WRITING and not out.blocked:
+            self.loop.call(lambda: self.on_event(WRITE))
 
     def refuse(self, error: RequestError) -> None:
         """Answer a request that must be refused, and close."""
@@ -408,7 +411,7 @@ class Connection:
     def _end_of_input(self) -> None:
         if self.state == BODY or (self.state == HEAD and self.buffer.strip(_LINE_ENDS)):
             self.refuse(RequestError(400, "The request ended before it was complete.", "incomplete"))
-        elif self.state != LINGER or not self.out:
+        else:
             self.close()
 
     def lost(self, error: OSError) -> None:
@@ -439,7 +442,7 @@ class Connection:
         for _ in range(_AT_ONCE):
             try:
                 data = self.sock.recv(_READ_SIZE)
-            except _WOULD_BLOCK:
+            except WOULD_BLOCK:
                 return
             except (OSError, ValueError):
                 data = b""
@@ -523,7 +526,7 @@ class Connection:
         if self.out is None:
             try:
                 sent = self.sock.send(data)
-            except _WOULD_BLOCK:
+            except WOULD_BLOCK:
                 sent = 0
             except OSError:
                 self.closing = True
@@ -556,11 +559,19 @@ class Connection:
     def _try_flush(self, out: Output) -> None:
         # Tried after `out` is in place: an edge that came before it was would have found nothing to write.
         try:
-            out.flush(self.sock)
+            out.flush(self.sock, _WRITE_AT_ONCE)
         except OSError:
             self.closing = True
             out.failed = True
             out.changed.notify_all()
+        if out.size and not out.blocked:
+            self.loop.call(self._flush_on)
+
+    def _flush_on(self) -> bool:
+        """Go on writing to a client that takes all it is given, after a turn of others. Called by the
+        leader.
+        """
+        return not self.overhear(WRITE) and self.state != CLOSED and self.on_event(WRITE)
 
     def _wait_for_room(self, out: Output) -> None:
         if out.size > self.loop.response_buffer and not self.loop.poller.edge:

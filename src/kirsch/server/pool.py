@@ -68,7 +68,8 @@ class BusThreads(ThreadHooks):
 
     def started(self) -> None:
         """See `ThreadHooks.started`. A listener that fails is logged by the bus; the thread serves all the
-        same."""
+        same.
+        """
         with contextlib.suppress(ChannelFailures):
             self._bus.publish("acquire_thread")
 

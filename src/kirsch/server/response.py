@@ -109,7 +109,7 @@ class FieldLines(dict[tuple[str, str], bytes]):
     """
 
     _MOST = 1024
-    _LONGEST = 512
+    _LONGEST = 1024
     """Longer values are seldom the same twice."""
 
     def __missing__(self, pair: tuple[str, str]) -> bytes:
