@@ -6,13 +6,14 @@ from typing import TYPE_CHECKING
 
 from kirsch.tools.json import json_in, json_out
 from kirsch.tools.response_headers import ResponseHeaders
+from kirsch.tools.static import serve_download, serve_file, serve_fileobj, staticdir, staticfile
 from kirsch.tools.trailing_slash import TrailingSlash
-from kirsch.web.toolbox import Tool
+from kirsch.web.toolbox import HandlerTool, Tool
 
 if TYPE_CHECKING:
     from kirsch.web.toolbox import Toolbox
 
-__all__ = ["install"]
+__all__ = ["install", "serve_download", "serve_file", "serve_fileobj"]
 
 
 def install(toolbox: Toolbox) -> None:
@@ -21,3 +22,5 @@ def install(toolbox: Toolbox) -> None:
     toolbox.json_in = Tool("before_request_body", json_in, priority=30)
     toolbox.json_out = Tool("before_handler", json_out, priority=30)
     toolbox.response_headers = ResponseHeaders()
+    toolbox.staticdir = HandlerTool(staticdir)
+    toolbox.staticfile = HandlerTool(staticfile)
