@@ -220,7 +220,7 @@ def test_the_limit_follows_that_on_open_files(monkeypatch: pytest.MonkeyPatch, s
     assert descriptor_limit() == limit
 
 
-def test_a_system_without_such_a_limit_has_none(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_system_without_such_a_limit_has_that_of_its_select(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "resource", None)
 
     assert descriptor_limit() == 512 - 64
