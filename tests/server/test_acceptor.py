@@ -413,6 +413,32 @@ def test_who_comes_after_the_last_accept_is_ignored_rather_than_reset(
     assert before.recv(5) == b"still"
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems cannot be told")
+def test_the_last_ones_are_accepted_when_no_other_can_come(stage: Stage, listener: Listener) -> None:
+    address = listener.address
+    late = socket.socket()
+    stage.clients.append(late)
+    late.setblocking(False)  # noqa: FBT003  the socket's own signature
+
+    class JustInTime(Refusing):
+        """A listening socket on which a client arrives right after the last look into its queue."""
+
+        def accept(self) -> tuple[socket.socket, Any]:
+            try:
+                return self.sock.accept()
+            except BlockingIOError:
+                late.connect_ex(address)
+                raise
+
+    connect(stage, listener)
+    listener.sock = cast("socket.socket", JustInTime(listener.sock))
+
+    stage.loop.acceptor.close()
+
+    assert len(stage.loop.connections) == 1
+    assert late.connect_ex(address) == errno.EALREADY, "neither connected nor reset"
+
+
 def test_a_listener_that_others_share_goes_on_for_them() -> None:
     with socket.create_server(("127.0.0.1", 0)) as owner:
         with serving(bind=(f"fd:{owner.fileno()}",)) as server, Client(server) as client:

@@ -451,22 +451,22 @@ def test_a_request_that_came_before_the_close_is_answered_as_the_last(make: Call
 
 def test_pipelined_requests_that_had_no_turn_yet_are_not_dropped_unread(make: Callable[..., Stage]) -> None:
     stage = make()
-    connection = stage.connect(GET * 40)
-    other = stage.connect(GET.replace(b"/ ", b"/other "))
-    stage.batch(connection, other)
+    connection = stage.connect(GET * 80)
+    stage.batch(connection)
+    stage.batch(stage.connect(GET.replace(b"/ ", b"/other ")))
 
     def handle(exchange: Exchange) -> bytes:
+        stage.clock += 100_000_000
         if exchange.head.path == "/other":
-            # Behind the second turn of the first connection, which leaves eight requests for a third.
+            # It comes when two turns are over, and the stop begins behind a third.
             stage.loop.drain()
-            stage.clock += 1_000_000_000
         return b"ok"
 
     stage.gateway.handle = handle
-    stage.tick()
+    stage.play()
 
     answers = stage.received(0).split(b"HTTP/1.1 ")[1:]
-    assert [b"Connection: close" in each for each in answers] == [False] * 32 + [True]
+    assert [b"Connection: close" in each for each in answers] == [False] * 48 + [True]
 
 
 def test_a_running_request_is_waited_for_and_told_it_is_the_last(
