@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from kirsch.bus import Engine
 from kirsch.config import Config, LogSettings, load
+from kirsch.security import install as install_security
 from kirsch.tools import install
 from kirsch.web.application import Application as _Application
 from kirsch.web.context import current
@@ -38,7 +39,7 @@ __all__ = [
     "url",
 ]
 
-DEFAULTS = {"tools.trailing_slash.on": True}
+DEFAULTS = {"tools.trailing_slash.on": True, "tools.secureheaders.on": True}
 """Configuration of native programs where nothing else is said. Settings have their defaults in the
 registry."""
 
@@ -105,10 +106,12 @@ class DefaultServer:
 
     @property
     def settings(self) -> ServerSettings:
-        """The settings the configuration gives. Raises ConfigError for what is refused."""
-        from kirsch.config import ServerSettings
+        """The settings that `KIRSCH_...` variables give, else the configuration; ConfigError if refused."""
+        import os
 
-        return ServerSettings.from_mapping(self.config)
+        from kirsch.config import SETTINGS, ServerSettings, from_variables
+
+        return ServerSettings.from_mapping({**self.config, **from_variables(os.environ, SETTINGS)})
 
     def start(self) -> None:
         """Bind and serve. Raises BindError for an address that cannot be used. Twice is once."""
@@ -169,6 +172,7 @@ class DefaultServer:
 config = Config(DEFAULTS)
 tools = Toolbox("tools")
 install(tools)
+install_security(tools)
 log = _Log()
 engine = Engine()
 site = Site(config, {"tools": tools}, log, engine)

@@ -331,3 +331,14 @@ kirsch.config.update({"server.tls.certificate": "/x.pem", "server.bind": ["0.0.0
 print(json.dumps([first, kirsch.server.base()]))
 """
     assert run(code) == ["http://127.0.0.1:8080", "https://0.0.0.0:8443"]
+
+
+def test_a_variable_of_the_environment_wins_over_the_configuration(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("KIRSCH_SERVER_THREADS", "7")
+    code = """
+import json, kirsch
+kirsch.config.update({"server.threads": 3, "server.backlog": 9})
+print(json.dumps([kirsch.server.settings.threads, kirsch.server.settings.backlog]))
+"""
+
+    assert run(code) == [7, 9]

@@ -67,7 +67,7 @@ class Settings:
     @classmethod
     def settings(cls) -> dict[str, Setting]:
         """Return the settings of the group by attribute name."""
-        return {each.name: each.metadata["setting"] for each in fields(cls)}  # type: ignore[arg-type]
+        return {each.name: each.metadata["setting"] for each in fields(cls)}  # type: ignore[arg-type]  # its subclasses are dataclasses
 
     @classmethod
     def from_mapping(cls, mapping: Mapping[str, object]) -> Self:

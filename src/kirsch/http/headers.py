@@ -7,7 +7,7 @@ checked), and by `tools/` and `security/`.
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Final, TypeVar, overload
+from typing import TYPE_CHECKING, Any, Final, TypeVar, cast, overload
 
 from kirsch.http.grammar import FIELD_VALUE, TOKEN
 
@@ -198,7 +198,7 @@ class Headers:
             return NotImplemented
         return self._grouped() == other._grouped()
 
-    __hash__ = None  # type: ignore[assignment]
+    __hash__ = None  # type: ignore[assignment]  # mutable, so no key
 
     def _grouped(self) -> dict[str, list[str]]:
         grouped: dict[str, list[str]] = {}
@@ -331,5 +331,5 @@ def _pairs(
     if isinstance(fields, Headers):
         return list(fields.items())
     items = getattr(fields, "items", None)
-    pairs: Iterable[tuple[str, str | int]] = fields if items is None else items()  # type: ignore[assignment]
-    return pairs
+    pairs: Any = fields if items is None else items()
+    return cast("Iterable[tuple[str, str | int]]", pairs)

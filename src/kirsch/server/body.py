@@ -76,8 +76,8 @@ class _Spool:
         try:
             if self._in_memory and self.received > self._limit:
                 memory = cast("BytesIO", self._file)
-                # Closed by `close`, or by whoever takes it from `finish`.
-                self._file = cast("BinaryIO", tempfile.TemporaryFile(prefix="kirsch-body-"))  # noqa: SIM115
+                spill = tempfile.TemporaryFile(prefix="kirsch-body-")  # noqa: SIM115  `close` or its taker does
+                self._file = cast("BinaryIO", spill)
                 self._in_memory = False
                 self._file.write(memory.getbuffer())
             self._file.write(data)

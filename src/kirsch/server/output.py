@@ -145,8 +145,8 @@ class _Spill:
     __slots__ = ("_file", "_slice", "size")
 
     def __init__(self) -> None:
-        # Closed by `close`.
-        self._file = cast("BinaryIO", tempfile.TemporaryFile(prefix="kirsch-response-", buffering=0))  # noqa: SIM115
+        spill = tempfile.TemporaryFile(prefix="kirsch-response-", buffering=0)  # noqa: SIM115  `close` does
+        self._file = cast("BinaryIO", spill)
         self.size = 0
         try:
             self._slice = FileSlice(self._file.fileno(), 0, 0)

@@ -92,7 +92,7 @@ class PopArgs:
 
     def __call__(self, cls: F) -> F:
         """Make this the dispatch method of a class, and return the class."""
-        cls._cp_dispatch = self  # type: ignore[attr-defined]
+        cls._cp_dispatch = self  # type: ignore[attr-defined]  # any class may carry one
         return cls
 
     def pop(self, vpath: list[str]) -> tuple[dict[str, str], Any]:
