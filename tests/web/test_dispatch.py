@@ -517,3 +517,11 @@ def test_any_path_gets_an_answer_and_never_an_exception(path: str, query: str, m
     if answer.code == 500:
         # Only a program can cause it: _cp_dispatch that adds segments.
         assert "grow" in path
+
+
+def test_a_field_of_the_query_or_the_body_cannot_speak_for_the_path() -> None:
+    form = {"Content-Type": "application/x-www-form-urlencoded", "Content-Length": "9"}
+    app = app_of(Archive())
+
+    assert ask(app, "/2026/11/?year=1999").text == "2026 11"
+    assert ask(app, "/2026/11/", "POST", form, body=b"year=1999").text == "2026 11"

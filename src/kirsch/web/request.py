@@ -239,11 +239,13 @@ class Request:
         params: dict[str, Any] = {}
         if self.query_string:
             merge_params(params, self._query_pairs())
-        if self.popped:
-            params.update(self.popped)
         if self.made_body is not None and self.made_body.params:
             for name, value in self.made_body.params.items():
                 merge_params(params, [(name, one) for one in (value if isinstance(value, list) else [value])])
+        if self.popped:
+            # Last: a field of the query or the body cannot speak for the path (parameter pollution, ASVS
+            # 15.3.7).
+            params.update(self.popped)
         return params
 
     @property
