@@ -62,7 +62,13 @@ def answer(request: Request) -> None:
             _answer_fully(request, plan)
     except Exception as error:  # noqa: BLE001  the boundary of the program: what it raises becomes an answer
         recover(request, error)
-    finish(request)
+    # As `finish`, which is not called where it can be spared: this runs for every request.
+    plan = request.plan
+    if plan is NO_PLAN:
+        finish(request)
+    else:
+        for each in plan.finishers:
+            each(request)
 
 
 def finish(request: Request) -> None:
