@@ -13,9 +13,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from kirsch.config import ServerSettings
 from kirsch.http.exchange import Exchange, RequestHead
-from kirsch.server import access
+from kirsch.server import Server, WSGIGateway, access
 from kirsch.server.access import FORMATS, AccessLog, escape
+from tests.server.harness import Client, Log, hello
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -227,3 +229,27 @@ def test_only_a_file_on_disk_or_in_memory_never_blocks(tmp_path: Path) -> None:
         """Has `write` and `flush` alone."""
 
     assert not AccessLog("common", cast("IO[str]", Own())).blocks
+
+
+def test_refused_requests_are_logged_too() -> None:
+    stream = StringIO()
+    server = Server(
+        WSGIGateway(hello),
+        ServerSettings(bind=("127.0.0.1:0",), access_log="common", max_body=10),
+        log=Log(),
+        access_stream=stream,
+    )
+    server.start()
+    try:
+        with Client(server) as client:
+            client.send(b"GET /\x1b HTTP/1.1\r\n\r\n")
+            client.rest()
+        with Client(server) as client:
+            client.send(b"POST /long HTTP/1.1\r\nHost: t\r\nTransfer-Encoding: chunked\r\n\r\nff\r\n")
+            client.rest()
+    finally:
+        server.stop()
+
+    bad, large = stream.getvalue().splitlines()
+    assert '"- - HTTP/1.1" 400 ' in bad
+    assert '"POST /long HTTP/1.1" 413 ' in large

@@ -28,6 +28,7 @@ from time import monotonic_ns, perf_counter_ns
 from typing import TYPE_CHECKING, Any
 
 from kirsch.http.dates import format_date
+from kirsch.http.exchange import Exchange, RequestHead
 from kirsch.http.pace import SHORT_NS
 from kirsch.server.acceptor import Acceptor
 from kirsch.server.answer import prepare
@@ -42,7 +43,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from kirsch.config import ServerSettings
-    from kirsch.http.exchange import Exchange, Gateway
+    from kirsch.http.exchange import Gateway
     from kirsch.server.connection import Connection
     from kirsch.server.errors import RequestError
     from kirsch.server.listener import Listener
@@ -57,6 +58,10 @@ leader that is caught in a handler."""
 
 _QUIET_LOOKS = 3
 """Looks that find no handler running before the deputy goes to sleep."""
+
+
+_NO_HEAD = RequestHead("-", "-", "-", "", 1, ())
+"""Stands in the access log for a head that was refused: nothing of it can be trusted to be one."""
 
 
 class Loop:
@@ -385,9 +390,14 @@ class Loop:
             del self.connections[connection.descriptor]
         self.acceptor.resume()
 
-    def count_refusal(self, connection: Connection, error: RequestError) -> None:  # noqa: ARG002  metrics will tell them apart
-        """Note a refused request."""
+    def count_refusal(self, connection: Connection, error: RequestError) -> None:
+        """Note a refused request, in the access log too."""
         self.refused[error.reason] += 1
+        if self.access is not None:
+            exchange = Exchange(connection.head or _NO_HEAD, None, 0, connection)
+            exchange.status = str(error.status)
+            connection.sent = len(error.text) + 1
+            self.access(connection, exchange)
 
     def count_lost(self, connection: Connection, error: OSError) -> None:  # noqa: ARG002  metrics will tell them apart
         """Note a connection that broke."""
