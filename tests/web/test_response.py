@@ -61,6 +61,15 @@ def test_a_part_of_a_file_can_be_collapsed() -> None:
     assert response.collapse_body() == b"234"
 
 
+@pytest.mark.parametrize("body", ["é", ["é"]])
+def test_text_is_collapsed_in_the_charset_it_will_be_sent_in(body: Any) -> None:
+    response = Response()
+    response.headers["Content-Type"] = "text/plain; charset=latin-1"
+    response.body = body
+    assert response.collapse_body() == b"\xe9"
+    assert response.collapse_body() == b"\xe9"
+
+
 def test_an_answer_that_is_a_file_goes_through_the_lifecycle() -> None:
     class Root:
         @expose

@@ -4,6 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from kirsch.tools.autovary import autovary
+from kirsch.tools.decode import decode
+from kirsch.tools.encode import encode
+from kirsch.tools.etags import etags, validate_etags, validate_since
+from kirsch.tools.expires import expires
+from kirsch.tools.gzip import gzip
 from kirsch.tools.json import json_in, json_out
 from kirsch.tools.response_headers import ResponseHeaders
 from kirsch.tools.static import serve_download, serve_file, serve_fileobj, staticdir, staticfile
@@ -13,7 +19,7 @@ from kirsch.web.toolbox import HandlerTool, Tool
 if TYPE_CHECKING:
     from kirsch.web.toolbox import Toolbox
 
-__all__ = ["install", "serve_download", "serve_file", "serve_fileobj"]
+__all__ = ["install", "serve_download", "serve_file", "serve_fileobj", "validate_etags", "validate_since"]
 
 
 def install(toolbox: Toolbox) -> None:
@@ -22,5 +28,11 @@ def install(toolbox: Toolbox) -> None:
     toolbox.json_in = Tool("before_request_body", json_in, priority=30)
     toolbox.json_out = Tool("before_handler", json_out, priority=30)
     toolbox.response_headers = ResponseHeaders()
+    toolbox.autovary = Tool("on_start_resource", autovary, priority=0)
+    toolbox.decode = Tool("before_request_body", decode)
+    toolbox.encode = Tool("before_handler", encode, priority=70)
+    toolbox.etags = Tool("before_finalize", etags, priority=75)
+    toolbox.expires = Tool("before_finalize", expires)
+    toolbox.gzip = Tool("before_finalize", gzip, priority=80)
     toolbox.staticdir = HandlerTool(staticdir)
     toolbox.staticfile = HandlerTool(staticfile)

@@ -90,7 +90,7 @@ class Response:
             headers.remove("Content-Length")
             headers.remove("Content-Type")
         else:
-            charset = self._charset()
+            charset = self.charset()
             if isinstance(self.body, FileBody):
                 content = self.body
                 if content.length >= 0:
@@ -109,19 +109,27 @@ class Response:
         self.output_status = status
         return status, self.header_list, content
 
-    def collapse_body(self, charset: str = "utf-8") -> bytes:
-        """Make the body one piece of bytes, and return it. An iterable is used up and closed."""
+    def collapse_body(self, charset: str | None = None) -> bytes:
+        """Make the body one piece of bytes, and return it. An iterable is used up and closed.
+
+        Parameters:
+            charset: of text in it; None for that of the Content-Type.
+        """
         body = self.body
+        if isinstance(body, bytes):
+            return body
+        if charset is None:
+            charset = self.charset()
         if isinstance(body, str):
             body = body.encode(charset)
         elif body is None:
             body = b""
-        elif not isinstance(body, bytes):
+        else:
             body = b"".join(encode_body(body, charset))
         self.body = body
         return body
 
-    def _charset(self) -> str:
+    def charset(self) -> str:
         """Return the charset of the body, and name it in the Content-Type of a text without one."""
         kind = self.headers.get("Content-Type", "")
         if kind == HTML:
