@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from kirsch.tools.auth_basic import auth_basic, checkpassword_dict
+from kirsch.tools.auth_digest import DigestAuth, get_ha1_dict, get_ha1_dict_plain, get_ha1_file_htdigest
 from kirsch.tools.autovary import autovary
 from kirsch.tools.decode import decode
 from kirsch.tools.encode import encode
@@ -19,7 +21,18 @@ from kirsch.web.toolbox import HandlerTool, Tool
 if TYPE_CHECKING:
     from kirsch.web.toolbox import Toolbox
 
-__all__ = ["install", "serve_download", "serve_file", "serve_fileobj", "validate_etags", "validate_since"]
+__all__ = [
+    "checkpassword_dict",
+    "get_ha1_dict",
+    "get_ha1_dict_plain",
+    "get_ha1_file_htdigest",
+    "install",
+    "serve_download",
+    "serve_file",
+    "serve_fileobj",
+    "validate_etags",
+    "validate_since",
+]
 
 
 def install(toolbox: Toolbox) -> None:
@@ -28,6 +41,8 @@ def install(toolbox: Toolbox) -> None:
     toolbox.json_in = Tool("before_request_body", json_in, priority=30)
     toolbox.json_out = Tool("before_handler", json_out, priority=30)
     toolbox.response_headers = ResponseHeaders()
+    toolbox.auth_basic = Tool("before_handler", auth_basic, priority=1)
+    toolbox.auth_digest = DigestAuth()
     toolbox.autovary = Tool("on_start_resource", autovary, priority=0)
     toolbox.decode = Tool("before_request_body", decode)
     toolbox.encode = Tool("before_handler", encode, priority=70)
