@@ -44,17 +44,23 @@ def app(environ, start_response):
 
 
 class Kirsch:
-    """Runs `kirsch` with `arguments` in `directory`. Both of its streams are collected, in `out` and `err`.
+    """Runs `kirsch`, or `code` that becomes it, with `arguments` in `directory`. Both of its streams are
+    collected, in `out` and `err`.
 
     A context manager: at its end, and after 20 seconds at the latest, the process is killed.
     """
 
     def __init__(
-        self, *arguments: str, directory: Path, descriptors: Sequence[int] = (), **variables: str
+        self,
+        *arguments: str,
+        directory: Path,
+        descriptors: Sequence[int] = (),
+        code: str = "",
+        **variables: str,
     ) -> None:
         kept = {name: value for name, value in os.environ.items() if not name.startswith("KIRSCH_")}
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "kirsch", *arguments],
+            [sys.executable, *(("-c", code) if code else ("-m", "kirsch")), *arguments],
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,

@@ -11,7 +11,7 @@ import pytest
 
 from kirsch.bus import Bus, Reexec, State
 from kirsch.cli.errors import Failure
-from kirsch.cli.reload import Child, Supervisor, _complain, _fate, _short, child_command, supervise
+from kirsch.cli.reload import Child, Supervisor, _complain, _short, supervise
 from kirsch.cli.serve import Run
 from kirsch.cli.sources import collect
 from kirsch.cli.target import parse_target
@@ -212,17 +212,6 @@ def test_an_address_in_use_is_one_sentence(folder: Path) -> None:
     assert second.err.startswith(f"Error: Cannot listen on {address}: the address is in use")
 
 
-def test_the_child_is_started_as_its_parent_was(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sys, "executable", "python")
-    monkeypatch.setattr(sys, "argv", ["kirsch", "run", "site"])
-    monkeypatch.setattr(sys, "orig_argv", ["python", "-X", "dev", "-m", "kirsch", "run", "site"])
-    command = ["python", "-X", "dev", "-m", "kirsch", "run", "--reload-child", "3,4/5", "site"]
-    assert child_command(["site"], [3, 4], 5) == command
-    monkeypatch.setattr(sys, "orig_argv", ["python", "suite.py"])
-    command = ["python", "-m", "kirsch", "run", "--reload-child", "3/5", "site"]
-    assert child_command(["site"], [3], 5) == command
-
-
 def test_systems_that_cannot_hand_sockets_on_are_told_so(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("kirsch.cli.reload.INHERITS", False)
     with pytest.raises(Failure, match="--reload hands listening sockets from process to process"):
@@ -262,14 +251,6 @@ def test_a_reloader_that_fails_itself_ends_with_1() -> None:
     assert bus.exit_status == 1
     assert "The reloader failed" in told[0]
     assert "no more processes" in told[0]
-
-
-@pytest.mark.parametrize(
-    ("status", "words"),
-    [(3, "ended with exit code 3"), (-9, "was ended by SIGKILL"), (-99, "was ended by signal 99")],
-)
-def test_the_end_of_a_child_is_put_into_words(status: int, words: str) -> None:
-    assert _fate(status) == words
 
 
 def test_a_path_is_shown_from_here_if_it_lies_below(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -64,7 +64,10 @@ def folder(tmp_path: Path) -> Path:
         (["hello:app", "--environment", "prodution"], "Did you mean 'production'? There are staging,"),
         (["hello:app", "--environment", "zzz"], "there is no environment 'zzz'. There are staging,"),
         (["hello:app", "--thread", "3"], "No such option"),
-        (["hello:app", "--reload-child", "x/y"], "--reload-child is for `kirsch run --reload` alone."),
+        (["hello:app", "--reload-child", "x/y"], "--reload-child is for processes that `kirsch run` starts"),
+        (["hello:app", "--worker", "{}"], "--worker is for processes that `kirsch run` starts itself."),
+        (["hello:app", "--takeover", "[]"], "--takeover is for processes that `kirsch run` starts itself."),
+        (["hello:app", "--workers", "many"], "'--workers': must be a whole number from 0 to 10000, or auto"),
     ],
 )
 def test_a_wrong_command_line_is_an_error_of_usage(arguments: list[str], message: str) -> None:

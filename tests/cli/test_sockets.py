@@ -52,6 +52,33 @@ def test_a_busy_port_is_one_sentence_and_nothing_stays_bound(tmp_path: Path) -> 
     assert not path.exists()
 
 
+def test_sockets_of_another_process_are_taken_over_with_their_paths(tmp_path: Path) -> None:
+    path = tmp_path / "s.sock"
+    with Sockets(ServerSettings(bind=(f"unix:{path}", "127.0.0.1:0"))) as old:
+        assert old.paths == (str(path), "")
+        assert old.urls[0] == f"unix:{path}"
+        assert old.urls[1].startswith("http://127.0.0.1:")
+        handed = [os.dup(descriptor) for descriptor in old.descriptors]
+        settings = ServerSettings(bind=tuple(f"fd:{number}" for number in handed))
+        with Sockets(settings, list(zip(handed, old.paths, strict=True))) as new:
+            for number in handed:
+                with pytest.raises(OSError, match="Bad file descriptor"):
+                    os.fstat(number)
+            assert new.paths == old.paths
+            assert new.urls == old.urls
+        assert path.exists(), "it is still the other's"
+        handed = [os.dup(descriptor) for descriptor in old.descriptors]
+        settings = ServerSettings(bind=tuple(f"fd:{number}" for number in handed))
+        with Sockets(settings, list(zip(handed, old.paths, strict=True))) as new:
+            new.adopt()
+            old.disown()
+            old.release()
+            old.__exit__(None, None, None)
+            with socket.socket(socket.AF_UNIX) as client:
+                client.connect(str(path))
+        assert not path.exists()
+
+
 def test_without_tls_there_is_nothing_to_check() -> None:
     check_tls(ServerSettings())
 

@@ -16,6 +16,7 @@ __all__ = ["COMMANDS", "main"]
 
 COMMANDS: Mapping[str, str] = {
     "run": "Serve a program: a WSGI callable, a Kirsch application, or objects with pages.",
+    "signal": "Tell a running program what to do: reload, restart, stop, scale, status.",
     "settings": "Show the settings there are, what they mean and their defaults.",
 }
 """What each command does, by name: the module of that name in this room has it as `command`.

@@ -8,6 +8,7 @@ characters are escaped, so that no client can forge an event (CWE-117).
 from __future__ import annotations
 
 import contextlib
+import faulthandler
 import logging
 import re
 import sys
@@ -113,6 +114,8 @@ class Logs:
             self._accesses = _Lines(sys.stdout if settings.screen else None, settings.access_file)
         except OSError as error:
             raise Failure(f"Cannot open the log file {error.filename}: {error.strerror}.") from error
+        self._faults = False
+        """Whether the interpreter writes stacks where errors go when it crashes."""
         self._handlers: list[tuple[logging.Logger, logging.Handler]] = []
         self._levels: list[tuple[logging.Logger, int]] = []
 
@@ -132,6 +135,14 @@ class Logs:
             self._levels.append((logger, logger.level))
             if logger.level == logging.NOTSET:
                 logger.setLevel(logging.INFO)
+        if not faulthandler.is_enabled():
+            self._faults = True
+            self._catch_faults()
+
+    def _catch_faults(self) -> None:
+        """Have a crash of the interpreter leave the stacks of all threads where errors go."""
+        with contextlib.suppress(OSError, ValueError, AttributeError):  # nowhere, or no real file
+            faulthandler.enable(self._errors.fileno())
 
     def close(self) -> None:
         """Leave the loggers as they were, and close the files."""
@@ -139,6 +150,9 @@ class Logs:
             logger.removeHandler(handler)
         for logger, level in self._levels:
             logger.setLevel(level)
+        if self._faults:
+            faulthandler.disable()
+            self._faults = False
         self._handlers.clear()
         self._levels.clear()
         self._errors.close()
@@ -148,6 +162,8 @@ class Logs:
         """Open the files anew by their names, after something has moved them away."""
         self._errors.reopen()
         self._accesses.reopen()
+        if self._faults:
+            self._catch_faults()
 
     # --- who writes ---
 
@@ -158,6 +174,10 @@ class Logs:
     def server(self, message: str, *, traceback: bool = False) -> None:
         """Take what the server has to say; `traceback` adds the exception that is being handled."""
         self._write("SERVER", logging.ERROR, message, exc_info=traceback)
+
+    def supervisor(self, message: str, level: int) -> None:
+        """Take what the supervisor of the workers has to say; what a healthy run says, too."""
+        self._write("SUPERVISOR", level, message)
 
     @staticmethod
     def _write(context: str, level: int, message: str, *, exc_info: bool = False) -> None:

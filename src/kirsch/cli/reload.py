@@ -16,7 +16,6 @@ import os
 import signal
 import socket
 import subprocess
-import sys
 import threading
 import time
 from pathlib import Path
@@ -25,10 +24,12 @@ from typing import TYPE_CHECKING
 import click
 
 from kirsch.bus import Engine, Plugin
+from kirsch.cli.children import INHERITS, again
 from kirsch.cli.errors import Failure
 from kirsch.cli.serve import exit_code, obey_signals, write_pid
 from kirsch.cli.sockets import Sockets, check_tls
 from kirsch.cli.watching import Watch
+from kirsch.supervise import fate
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -36,10 +37,7 @@ if TYPE_CHECKING:
     from kirsch.bus import Bus
     from kirsch.cli.serve import Run
 
-__all__ = ["Child", "Supervisor", "child_command", "supervise"]
-
-INHERITS = os.name == "posix"
-"""Whether a child process can be given sockets by their descriptors."""
+__all__ = ["Child", "Supervisor", "supervise"]
 
 USAGE = 2
 """Exit code of a child whose command line was wrong: no change of a file mends that."""
@@ -70,7 +68,7 @@ def supervise(run: Run, arguments: Sequence[str], directory: str) -> int:
 
         def spawn() -> Child:
             return Child(
-                lambda link: child_command(arguments, sockets.descriptors, link),
+                lambda link: again(arguments, "--reload-child", sockets=sockets.descriptors, link=link),
                 sockets.descriptors,
                 directory,
             )
@@ -86,19 +84,6 @@ def supervise(run: Run, arguments: Sequence[str], directory: str) -> int:
         except SystemExit as leaving:
             return exit_code(leaving)
         return bus.exit_status
-
-
-def child_command(arguments: Sequence[str], descriptors: Sequence[int], link: int) -> list[str]:
-    """Return the command line that runs `kirsch run` with `arguments` as a child.
-
-    It is the one this process was started with, with options of the interpreter, if that can be known.
-    """
-    count = len(sys.argv) - 1
-    start = sys.orig_argv[1 : len(sys.orig_argv) - count]
-    if not start or sys.orig_argv[len(sys.orig_argv) - count :] != sys.argv[1:]:
-        start = ["-m", "kirsch"]
-    numbers = ",".join(map(str, descriptors))
-    return [sys.executable, *start, "run", "--reload-child", f"{numbers}/{link}", *arguments]
 
 
 def _complain(msg: str, level: int) -> None:
@@ -249,7 +234,7 @@ class Supervisor(Plugin):
                     return status
                 failed = True
                 watch.add_directories()
-                click.echo(f"The program {_fate(status)}. It is started again when a file changes.", err=True)
+                click.echo(f"The program {fate(status)}. It is started again when a file changes.", err=True)
                 continue
             watch.wait()
 
@@ -261,16 +246,6 @@ class Supervisor(Plugin):
 
 def _shell_status(status: int) -> int:
     return 128 - status if status < 0 else status
-
-
-def _fate(status: int) -> str:
-    if status >= 0:
-        return f"ended with exit code {status}"
-    try:
-        name = signal.Signals(-status).name
-    except ValueError:
-        name = f"signal {-status}"
-    return f"was ended by {name}"
 
 
 def _short(path: str) -> str:

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from kirsch.bus import Reexec
+from kirsch.bus.notify import activated
+from kirsch.cli.children import inherited
 from kirsch.cli.errors import Failure
 from kirsch.cli.reporting import Reporter
 from kirsch.cli.serve import Run, serve
@@ -17,8 +20,9 @@ from kirsch.cli.target import Target, parse_target
 from kirsch.config import ENVIRONMENTS, SETTINGS, ConfigError, nearest
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
+    from kirsch.cli.children import Inherited
     from kirsch.config import Setting
 
 __all__ = ["command"]
@@ -158,7 +162,12 @@ def _environment(ctx: click.Context, param: click.Parameter, value: str | None) 
     multiple=True,
     help="Set any setting; `kirsch settings` lists them. May be given again.",
 )
+@_setting_option("--workers", "server.workers", "N|auto")
+@_setting_option("--max-requests", "server.worker_max_requests", "N")
+@_setting_option("--max-memory", "server.worker_max_memory", "SIZE")
 @click.option("--reload-child", hidden=True)
+@click.option("--worker", hidden=True)
+@click.option("--takeover", hidden=True)
 @click.pass_context
 def command(ctx: click.Context, /, target: Target, **options: Any) -> None:
     """Serve the program TARGET names until Ctrl-C or SIGTERM.
@@ -175,24 +184,63 @@ def command(ctx: click.Context, /, target: Target, **options: Any) -> None:
     if options["chdir"] is not None:
         _go_to(options["chdir"])
     values = _values(options)
-    reporter = None
-    if options["reload_child"] is not None:
-        descriptors, link = _inherited(options["reload_child"])
+    told = _told(options)
+    if told is not None:
+        values["server.bind"] = told.binds
+    elif descriptors := activated():
         values["server.bind"] = tuple(f"fd:{number}" for number in descriptors)
-        reporter = Reporter(link)
+
+    def run() -> Run:
+        return Run(
+            target=target,
+            configuration=collect(options["files"], os.environ, values),
+            reexec=reexec,
+            pidfile=options["pidfile"],
+        )
+
+    if told is None:
+        ctx.exit(_serve(run(), ctx.meta[_ARGUMENTS], started_in))
+    elif options["reload_child"] is not None:
+        reporter = Reporter(told.link)
         reporter.listen()
-    run = Run(
-        target=target,
-        configuration=collect(options["files"], os.environ, values),
-        reexec=reexec,
-        pidfile=options["pidfile"] if reporter is None else None,
-        reporter=reporter,
-    )
-    if run.configuration.engine.autoreload_on and reporter is None:
+        ctx.exit(serve(replace(run(), pidfile=None, reporter=reporter)))
+    elif options["worker"] is not None:
+        ctx.exit(_work(run, told))
+    else:
+        from kirsch.supervise import Successor
+
+        succeeding = replace(run(), successor=Successor(told.link), inherited=told.owned)
+        ctx.exit(_serve(succeeding, ctx.meta[_ARGUMENTS], started_in))
+
+
+def _serve(run: Run, arguments: Sequence[str], directory: str) -> int:
+    """Serve in the way the settings ask for; return the exit code."""
+    if run.configuration.engine.autoreload_on:
         from kirsch.cli.reload import supervise
 
-        ctx.exit(supervise(run, ctx.meta[_ARGUMENTS], started_in))
-    ctx.exit(serve(run))
+        return supervise(run, arguments, directory)
+    if run.configuration.server.workers:
+        from kirsch.cli.workers import serve_workers
+
+        return serve_workers(run, arguments, directory)
+    return serve(run)
+
+
+def _work(run: Callable[[], Run], told: Inherited) -> int:
+    """Serve as a worker; what keeps it from that is told to the supervisor, which says it once for all."""
+    from kirsch.supervise import Worker
+
+    worker = Worker(told.link)
+    worker.listen()
+    try:
+        job = replace(run(), pidfile=None, worker=worker, inherited=told.owned)
+        settings = job.configuration.server
+        worker.limit(settings.worker_max_requests, settings.worker_max_memory)
+        return serve(job)
+    except Failure as failure:
+        if not worker.failed(failure.message, failure.detail, failure.exit_code):
+            raise
+        return failure.exit_code
 
 
 def _values(options: dict[str, Any]) -> dict[str, Any]:
@@ -228,10 +276,9 @@ def _go_to(directory: str) -> None:
         raise Failure(f"Cannot change to the directory {directory}: {error.strerror}.") from error
 
 
-def _inherited(text: str) -> tuple[list[int], int]:
-    """Return the descriptors of the listening sockets and of the way to the parent, from `3,4/5`."""
-    numbers, _, link = text.partition("/")
-    try:
-        return [int(number) for number in numbers.split(",")], int(link)
-    except ValueError:
-        raise click.UsageError("--reload-child is for `kirsch run --reload` alone.") from None
+def _told(options: dict[str, Any]) -> Inherited | None:
+    """Return what a process of ours has told this one; None when it was started by somebody else."""
+    for name in ("reload_child", "worker", "takeover"):
+        if options[name] is not None:
+            return inherited(f"--{name.replace('_', '-')}", options[name])
+    return None

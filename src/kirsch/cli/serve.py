@@ -14,7 +14,7 @@ import os
 import signal
 import sys
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import click
 
@@ -37,6 +37,8 @@ if TYPE_CHECKING:
     from kirsch.cli.reporting import Reporter
     from kirsch.cli.sources import Configuration
     from kirsch.cli.target import Target
+    from kirsch.http.exchange import Gateway
+    from kirsch.supervise import Successor, Tally, Worker
 
 __all__ = ["Run", "describe", "exit_code", "interruptible", "obey_signals", "serve", "write_pid"]
 
@@ -51,6 +53,9 @@ class Run:
         reexec: how to start this command again.
         pidfile: path of the pid file, None for none.
         reporter: the way to the process that watches the files of the program; None when nobody does.
+        worker: the way to the supervisor whose worker this process is; None when it is none.
+        successor: the way to the running program that this one is to replace; None when there is none.
+        inherited: descriptors and paths of listening sockets that a process of ours has handed on.
     """
 
     target: Target
@@ -58,6 +63,9 @@ class Run:
     reexec: Reexec
     pidfile: str | None = None
     reporter: Reporter | None = None
+    worker: Worker | None = None
+    successor: Successor | None = None
+    inherited: tuple[tuple[int, str], ...] = ()
 
 
 def serve(run: Run) -> int:
@@ -75,11 +83,12 @@ def serve(run: Run) -> int:
         if program.site is not None:
             settings = run.configuration.server_over(program.site.config)
             check_tls(settings)
-        with Sockets(settings) as sockets:
+        with Sockets(settings, run.inherited) as sockets:
             end = _serve(run, program, sockets, logs)
     finally:
         logs.close()
-    if end.restart is not None:
+    if end.restart is not None and run.worker is None:
+        # A worker only ends: its supervisor starts another one.
         run.reexec(end.restart)
     if end.stuck:
         # The interpreter would wait for their end for ever; the bus has named them in the log.
@@ -118,8 +127,9 @@ def _serve(run: Run, program: Program, sockets: Sockets, logs: Logs) -> _End:
     if not bus.listeners.get("log"):
         bus.subscribe("log", logs.bus)
     bus.subscribe("graceful", logs.reopen)
+    tally = None if run.worker is None else _tally(program.gateway)
     server = Server(
-        program.gateway,
+        tally or program.gateway,
         sockets.settings,
         hooks=_Hooks(bus),
         log=logs.server,
@@ -135,10 +145,38 @@ def _serve(run: Run, program: Program, sockets: Sockets, logs: Logs) -> _End:
     if bus.state is State.STARTED:
         if (default := face()) is not None and default.engine is bus:
             default.served_by(server)
-        click.echo(describe(run.target, server), err=True)
-        if run.reporter is None:
+        if run.worker is not None and tally is not None:
+            _report(run.worker, tally, server, bus)
+        else:
+            click.echo(describe(run.target, server), err=True)
+        if run.reporter is None and run.worker is None:
             bus.subscribe("stop", lambda: _say_stopping(server), 0)
     return _block(bus, server)
+
+
+def _tally(gateway: Gateway) -> Tally:
+    from kirsch.supervise import Tally  # who is no worker does without the supervisor's room
+
+    return Tally(gateway)
+
+
+def _report(worker: Worker, tally: Tally, server: Server, bus: Bus) -> None:
+    """Tell the supervisor that this worker serves, and when it stops."""
+    from kirsch.supervise import resident_bytes
+
+    loop = server.loop
+    if loop is None:  # stopped already
+        return
+
+    def facts() -> dict[str, Any]:
+        return {
+            "requests": tally.requests,
+            "connections": len(loop.connections),
+            "memory": resident_bytes(),
+        }
+
+    bus.subscribe("stop", worker.leave, 0)
+    worker.ready(facts, loop.call)
 
 
 def _bus(program: Program) -> Bus:

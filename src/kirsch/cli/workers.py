@@ -1,0 +1,358 @@
+"""`kirsch run --workers N`: a supervisor in this process, and workers that serve.
+
+The addresses are bound once, here; every worker inherits them. This process imports nothing of the program,
+so no error in that can end it, and a reload reads everything anew: modules, configuration, certificates. What
+comes from outside, a signal or `kirsch signal`, becomes a method of the supervisor.
+
+USR2 goes further: a new supervisor is started beside this one, from the files as they are now, Kirsch and
+Python included. See `kirsch.supervise.replacement` for how the two agree.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+import signal
+import threading
+from concurrent.futures import Future
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from kirsch._version import __version__
+from kirsch.bus import Engine, SignalHandler
+from kirsch.bus.notify import VARIABLES, Notifier, ServiceManager
+from kirsch.cli.children import INHERITS, again
+from kirsch.cli.errors import Failure
+from kirsch.cli.logs import Logs
+from kirsch.cli.serve import exit_code, write_pid
+from kirsch.cli.sockets import Sockets, check_tls
+from kirsch.supervise import (
+    Control,
+    Limits,
+    Replacement,
+    Supervisor,
+    processors,
+    resident_bytes,
+    start_member,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    from kirsch.bus import PIDFile
+    from kirsch.cli.serve import Run
+    from kirsch.config import ServerSettings
+    from kirsch.supervise import Member
+
+__all__ = ["serve_workers", "worker_count"]
+
+_GRACE = 5.0
+"""Seconds a worker may take beyond the bounds of its own shutdown before it is killed."""
+
+
+def worker_count(settings: ServerSettings) -> int:
+    """Return how many workers `settings` ask for; 0 for one process without a supervisor."""
+    return settings.workers if isinstance(settings.workers, int) else processors()
+
+
+def serve_workers(run: Run, arguments: Sequence[str], directory: str) -> int:
+    """Serve by workers until a signal or a command ends it; return the exit code.
+
+    Parameters:
+        run: what is served.
+        arguments: the arguments of `kirsch run` as they were given.
+        directory: where the command was started.
+
+    Belongs in the main thread. Raises Failure, with nothing left behind, when it cannot begin.
+    """
+    settings = run.configuration.server
+    if not INHERITS:
+        raise Failure(
+            "--workers hands listening sockets from process to process, which this system does not do. Leave "
+            "it out: one process serves with many threads."
+        )
+    if settings.worker_max_memory and resident_bytes() is None:
+        raise Failure("server.worker_max_memory: this system tells nobody how much that is; install psutil.")
+    check_tls(settings)
+    logs = Logs(run.configuration.log)
+    logs.open()
+    try:
+        with Sockets(settings, run.inherited) as sockets:
+            return _Company(run, arguments, directory, sockets, logs).serve()
+    finally:
+        logs.close()
+
+
+class _Company:
+    """A supervisor with all that is around it: the bus, signals, commands, files.
+
+    Owned by the main thread but for what the supervisor's thread calls: `_ready` and `_over`.
+    """
+
+    def __init__(
+        self, run: Run, arguments: Sequence[str], directory: str, sockets: Sockets, logs: Logs
+    ) -> None:
+        self._run = run
+        self._settings = run.configuration.server
+        self._arguments = arguments
+        self._directory = directory
+        self._sockets = sockets
+        self._logs = logs
+        self._descriptors = sockets.descriptors
+        self._urls = sockets.urls
+        self._terminal = _is_terminal()
+        self._bus = bus = Engine(reexec=run.reexec)
+        bus.subscribe("log", logs.bus)
+        bus.signal_handler = SignalHandler(bus, end=self._end_now)
+        settings = self._settings
+        bound = settings.drain_delay + settings.shutdown_timeout + bus.join_timeout + _GRACE
+        self._limits = Limits(
+            start=settings.worker_start_timeout,
+            silence=settings.worker_timeout,
+            stop=bound,
+            backoff=settings.worker_backoff,
+            crashes=settings.worker_crashes,
+            window=settings.worker_crash_window,
+        )
+        self._supervisor = Supervisor(
+            worker_count(settings),
+            self._start_worker,
+            self._limits,
+            tell=logs.supervisor,
+            ready=self._ready,
+            ended=self._over,
+        )
+        self._replacement = Replacement(
+            lambda link: again(
+                arguments, "--takeover", sockets=self._descriptors, paths=sockets.paths, link=link
+            ),
+            self._descriptors,
+            directory,
+            hand_over=self._hand_over,
+            finish=bus.exit,
+            failed=self._not_replaced,
+        )
+        # Whoever asked for the replacement under way. Set by the thread that starts one.
+        self._asked: Future[str] = Future()
+        self._handed_over = False
+        self._manager = ServiceManager(bus)
+        self._notifier: Notifier = self._manager.notifier
+        self._pidfile: PIDFile | None = None
+        self._control: Control | None = None
+        self._environment = {name: value for name, value in os.environ.items() if name not in VARIABLES}
+
+    def serve(self) -> int:
+        """Start the bus and block until it has exited; return the exit code."""
+        bus = self._bus
+        if self._run.successor is None:
+            self._take_files()
+        bus.subscribe("start", self._supervisor.begin)
+        bus.subscribe("stop", self._stop)
+        bus.subscribe("exit", self._close_control, 0)
+        bus.subscribe("exit", self._manager.exit)
+        bus.subscribe("graceful", self._logs.reopen)
+        bus.subscribe("graceful", lambda: self._supervisor.signal(signal.SIGUSR1))
+        self._obey_signals()
+        bus.start()
+        try:
+            bus.block(join_timeout=_GRACE)
+            status = bus.exit_status
+        except SystemExit as leaving:
+            status = exit_code(leaving)
+        if self._supervisor.failure is not None:
+            message, detail, status = self._supervisor.failure
+            Failure(message, detail=detail).show()
+        return status
+
+    # ---- workers -----------------------------------------------------------------------------------
+
+    def _start_worker(self, number: int, now: float) -> Member:
+        return start_member(
+            number,
+            lambda link: again(self._arguments, "--worker", sockets=self._descriptors, link=link),
+            descriptors=self._descriptors,
+            directory=self._directory,
+            environment=self._environment,
+            now=now,
+        )
+
+    def _ready(self) -> None:
+        """All workers serve for the first time. Called by the supervisor's thread."""
+        if self._run.successor is not None:
+            self._run.successor.ready()
+            self._sockets.adopt()
+            try:
+                self._take_files()
+            except Failure as failure:
+                self._logs.supervisor(f"{failure.message} This program serves without.", logging.ERROR)
+        self._notifier.ready(STATUS=f"{worker_count(self._settings)} workers serve")
+        self._manager.watch()
+        click.echo(self._describe(), err=True)
+
+    def _describe(self) -> str:
+        count, threads = worker_count(self._settings), self._settings.threads
+        return (
+            f"Kirsch {__version__} serves {self._run.target.text} on {' and '.join(self._urls)} "
+            f"({count} worker{'' if count == 1 else 's'} of {threads} thread{'' if threads == 1 else 's'}, "
+            f"pid {os.getpid()}); Ctrl-C stops it"
+        )
+
+    def _over(self, status: int) -> None:
+        """No worker is left. Called by the supervisor's thread."""
+        self._bus.exit(status)
+
+    def _stop(self) -> None:
+        if not self._handed_over and self._supervisor.failure is None:
+            self._notifier.stopping()
+            click.echo(
+                f"Kirsch stops: running requests may take {self._settings.shutdown_timeout:g} s to finish. "
+                "Ctrl-C again ends it at once.",
+                err=True,
+            )
+        # Before the workers close theirs: with one left open the system would go on taking connections.
+        self._sockets.release()
+        self._replacement.kill()
+        self._supervisor.stop()
+        self._supervisor.join(self._limits.stop + _GRACE)
+
+    def _end_now(self, status: int) -> None:
+        """End everything at once: somebody asked twice."""
+        self._supervisor.kill()
+        os._exit(status)
+
+    # ---- what only one program may have ------------------------------------------------------------
+
+    def _take_files(self) -> None:
+        """Take the pid file, and listen for commands beside it; Failure when they are not to be had."""
+        if self._run.pidfile is None:
+            return
+        self._pidfile = write_pid(self._bus, self._run.pidfile)
+        self._control = Control(self._run.pidfile, self._answer)
+        try:
+            self._control.open()
+        except OSError as error:
+            raise Failure(f"Cannot listen for commands beside {self._run.pidfile}: {error}.") from error
+
+    def _close_control(self) -> None:
+        control, self._control = self._control, None
+        if control is not None:
+            control.close()
+
+    def _hand_over(self, pid: int) -> None:
+        """A new program serves on our sockets: give it what is one's alone. Called by the replacement."""
+        self._handed_over = True
+        self._close_control()
+        if self._pidfile is not None:
+            self._pidfile.exit()
+            self._pidfile.unsubscribe()
+        self._sockets.disown()
+        said = f"Process {pid} has taken over; this one finishes its requests and ends."
+        self._logs.supervisor(said, logging.INFO)
+        self._asked.set_result(said)
+
+    def _not_replaced(self, text: str) -> None:
+        self._logs.supervisor(text, logging.ERROR)
+        self._asked.set_exception(RuntimeError(text))
+
+    # ---- signals and commands ----------------------------------------------------------------------
+
+    def _obey_signals(self) -> None:
+        listeners: dict[str, Callable[[], object]] = {
+            "SIGHUP": self._hang_up,
+            "SIGQUIT": self._dump_stacks,
+            "SIGUSR2": self._replace_or_tell,
+            "SIGTTIN": lambda: self._supervisor.scale(by=1),
+            "SIGTTOU": lambda: self._supervisor.scale(by=-1),
+            "SIGCHLD": self._supervisor.reap,
+        }
+        # Ignored by whoever started us, it would keep us from learning how workers end.
+        signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+        for name, listener in listeners.items():
+            if hasattr(signal, name):
+                self._bus.signal_handler.handlers[name] = listener
+        self._bus.signals.subscribe()
+
+    def _hang_up(self) -> None:
+        if self._terminal and not _is_terminal():
+            self._bus.log("SIGHUP, as the terminal is gone: the bus exits")
+            self._bus.signal_handler.terminate()
+        else:
+            self._reload()
+
+    def _reload(self) -> Any:
+        self._notifier.reloading()
+        reply = self._supervisor.reload()
+        reply.add_done_callback(lambda _: self._notifier.ready())
+        return reply
+
+    def _dump_stacks(self) -> None:
+        self._bus.signal_handler.dump_stacks()
+        self._supervisor.signal(signal.SIGQUIT)
+
+    def _replace_or_tell(self) -> None:
+        try:
+            self._replace()
+        except RuntimeError as error:
+            self._logs.supervisor(str(error), logging.ERROR)
+
+    def _replace(self) -> Future[str]:
+        """Start a new program beside this one; the result is a sentence when that has taken over.
+
+        RuntimeError, here or as the result, when it does not.
+        """
+        if os.getpid() == 1:
+            raise RuntimeError(
+                "The program is not replaced: it is the first process of its container, which ends with it. A"
+                " reload replaces the workers; for the rest replace the container."
+            )
+        if self._bus.exiting or self._handed_over:
+            raise RuntimeError("The program is not replaced: it is ending.")
+        asked: Future[str] = Future()
+
+        def start() -> None:
+            # By the supervisor's thread, which must know the process before it can end.
+            before, self._asked = self._asked, asked
+            try:
+                self._supervisor.spared.append(self._replacement.start(self._limits.start * 2))
+            except (RuntimeError, OSError) as error:
+                self._asked = before
+                said = f"The program is not replaced: {error}"
+                self._logs.supervisor(said, logging.ERROR)
+                asked.set_exception(RuntimeError(said))
+
+        self._supervisor.post(start)
+        return asked
+
+    def _answer(self, request: Mapping[str, Any]) -> Mapping[str, Any]:
+        """Answer a command. Called by the control's thread for this request."""
+        do = request.get("do")
+        if do == "status":
+            return {"version": __version__, "pid": os.getpid(), "target": self._run.target.text} | {
+                "urls": self._urls,
+                **self._supervisor.status().result(_GRACE),
+            }
+        if do == "reload":
+            return {"said": self._reload().result()}
+        if do == "scale":
+            count = self._supervisor.scale(int(request["count"])).result(_GRACE)
+            return {"said": f"{count} workers are wanted."}
+        if do == "restart":
+            return {"said": self._replace().result()}
+        if do == "reopen-logs":
+            self._bus.graceful()
+            return {"said": "The logs are opened anew."}
+        if do in {"stop", "quit"}:
+            if do == "quit":
+                self._supervisor.quit()
+            # Elsewhere: the answer is to be out before the end.
+            threading.Thread(target=self._bus.exit, name="Kirsch stop", daemon=True).start()
+            return {"said": "Stopping.", "follow": True}
+        raise RuntimeError(f"There is no command {do!r}.")
+
+
+def _is_terminal() -> bool:
+    with contextlib.suppress(OSError):
+        return os.isatty(0)
+    return False
