@@ -91,7 +91,8 @@ def test_numbers_without_an_entry_and_groups_alone_work(arguments: str, shown: s
 @as_user
 def test_one_who_may_not_is_told_so_and_the_bus_does_not_start() -> None:
     script = (
-        "if os.getuid() == 0:\n    os.setuid(54321)\n"
+        # Imported before: the interpreter may lie in a folder of root's alone, and logs are made with this.
+        "import tokenize\nif os.getuid() == 0:\n    os.setuid(54321)\n"
         + drop("uid=54323")
         + "try:\n    bus.start()\nexcept ExceptionGroup as group:\n    say(group)\nsay(repr(bus.state))\n"
     )

@@ -87,6 +87,8 @@ def _misread(error: _Misread, name: str) -> ConfigError:
         hint = "Remove one of the two."
     else:
         line, content = error.errors[0]
+        # Python before 3.13 gives the line in quotes already.
+        content = content if content[:1] in {"'", '"'} and content[-1:] == content[:1] else repr(content)
         problem = f"line {line} is neither a [section] nor key = value: {content:.80}"
         hint = "Indent lines that go on with a value."
     return ConfigError(problem, hint=hint, source=name)

@@ -69,6 +69,7 @@ class Pace:
             self.fall()
         elif cpu_ns < 0 or cpu_ns > SHORT_NS:
             self.score = 0
+            self.short = False
 
     def fall(self) -> None:
         """Take trust back and double its price: the leader was caught in a handler of this kind."""

@@ -79,7 +79,7 @@ class _Spool:
                 spill = tempfile.TemporaryFile(prefix="kirsch-body-")  # noqa: SIM115  `close` or its taker does
                 self._file = cast("BinaryIO", spill)
                 self._in_memory = False
-                self._file.write(memory.getbuffer())
+                self._file.write(memory.getvalue())
             self._file.write(data)
         except OSError:
             raise RequestError(503, _NO_ROOM, "no_room") from None

@@ -57,7 +57,6 @@ class Gateway:
         self.tree = tree
         self.exchange_type = exchange_type
         self._wsgi = wsgi
-        self._key = f"web{id(self)}"
         self._places: Memory[_Place] = Memory(_MOST_PATHS)
         self._grafts: dict[str, tuple[Any, Callable[[Exchange], None]]] = {}
         self._paces: Memory[Pace] = Memory(_MOST_PATHS)
@@ -66,9 +65,9 @@ class Gateway:
     def __call__(self, exchange: Exchange) -> None:
         """Answer; see `kirsch.http.exchange.Gateway`."""
         head = exchange.head
-        place: _Place | None = head.derived.get(self._key)
+        place: _Place | None = head.derived.get(self)
         if place is None or place.generation != self.tree.generation:
-            place = head.derived[self._key] = self._find(head)
+            place = head.derived[self] = self._find(head)
         app = place.app
         if isinstance(app, Application):
             before = exchange.pace
