@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from kirsch.security.csrf import CSRFTool
 from kirsch.security.headers import SecureHeadersTool
 
 if TYPE_CHECKING:
@@ -14,4 +15,5 @@ __all__ = ["install"]
 
 def install(toolbox: Toolbox) -> None:
     """Put the tools of this room into `toolbox`; those of their names that are there are replaced."""
+    toolbox.csrf = CSRFTool()
     toolbox.secureheaders = SecureHeadersTool()
