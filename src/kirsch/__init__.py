@@ -36,6 +36,7 @@ if TYPE_CHECKING:
         tree,
         url,
     )
+    from kirsch.sessions.proxy import session  # noqa: TC004  as above
     from kirsch.web import dispatch  # noqa: TC004  as above
     from kirsch.web.context import request, response  # noqa: TC004  as above
     from kirsch.web.errors import HTTPError, HTTPRedirect, InternalRedirect, NotFound  # noqa: TC004  as above
@@ -60,6 +61,7 @@ __all__ = [
     "request",
     "response",
     "server",
+    "session",
     "tools",
     "tree",
     "url",
@@ -67,6 +69,7 @@ __all__ = [
 
 _HOMES = {
     "_defaults": ("Application", "config", "engine", "log", "quickstart", "server", "tools", "tree", "url"),
+    "sessions.proxy": ("session",),
     "web.context": ("request", "response"),
     "web.errors": ("HTTPError", "HTTPRedirect", "InternalRedirect", "NotFound"),
     "web.expose": ("expose", "popargs"),

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from kirsch.bus import Engine
 from kirsch.config import Config, LogSettings, load
 from kirsch.security import install as install_security
+from kirsch.sessions import install as install_sessions
 from kirsch.tools import install
 from kirsch.web.application import Application as _Application
 from kirsch.web.context import current
@@ -173,6 +174,7 @@ config = Config(DEFAULTS)
 tools = Toolbox("tools")
 install(tools)
 install_security(tools)
+install_sessions(tools)
 log = _Log()
 engine = Engine()
 site = Site(config, {"tools": tools}, log, engine)
@@ -238,6 +240,7 @@ config.namespaces["request"] = lambda key, value: None  # noqa: ARG005  as above
 engine.subscribe("log", log.take)
 engine.subscribe("start", log.open, _LOG_PRIORITY)
 engine.subscribe("graceful", log.reopen_files)
+engine.subscribe("exit", tools.sessions.close)
 server.subscribe()
 
 
