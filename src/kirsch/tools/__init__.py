@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from kirsch.tools.auth_basic import auth_basic, checkpassword_dict
 from kirsch.tools.auth_digest import DigestAuth, get_ha1_dict, get_ha1_dict_plain, get_ha1_file_htdigest
 from kirsch.tools.autovary import autovary
+from kirsch.tools.caching import Caching
 from kirsch.tools.decode import decode
 from kirsch.tools.encode import encode
 from kirsch.tools.etags import etags, validate_etags, validate_since
@@ -44,6 +45,7 @@ def install(toolbox: Toolbox) -> None:
     toolbox.auth_basic = Tool("before_handler", auth_basic, priority=1)
     toolbox.auth_digest = DigestAuth()
     toolbox.autovary = Tool("on_start_resource", autovary, priority=0)
+    toolbox.caching = Caching()
     toolbox.decode = Tool("before_request_body", decode)
     toolbox.encode = Tool("before_handler", encode, priority=70)
     toolbox.etags = Tool("before_finalize", etags, priority=75)
