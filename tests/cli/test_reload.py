@@ -164,14 +164,15 @@ def test_the_child_ends_with_its_parent(folder: Path) -> None:
 
 def test_a_restart_of_the_program_keeps_its_address(folder: Path) -> None:
     (folder / "again.py").write_text(
-        "import threading, kirsch\nclass Root:\n    @kirsch.expose\n    def index(self):\n"
+        "import threading, kirsch\nclass Root:\n    @kirsch.expose\n    def stay(self):\n"
+        "        return 'stayed'\n    @kirsch.expose\n    def index(self):\n"
         "        threading.Thread(target=kirsch.engine.restart).start()\n        return 'again'\n"
     )
     with run("again:Root", *FAST, directory=folder) as kirsch:
         address = kirsch.url()
         assert kirsch.get().text == "again"
         assert kirsch.url(2) == address
-        assert kirsch.get().text == "again"
+        assert kirsch.get("/stay").text == "stayed"
         assert kirsch.stop() == 0
 
 
