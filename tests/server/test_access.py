@@ -13,6 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from kirsch.bus import Bus
 from kirsch.config import ServerSettings
 from kirsch.http.exchange import Exchange, RequestHead
 from kirsch.server import Server, WSGIGateway, access
@@ -253,3 +254,49 @@ def test_refused_requests_are_logged_too() -> None:
     bad, large = stream.getvalue().splitlines()
     assert '"- - HTTP/1.1" 400 ' in bad
     assert '"POST /long HTTP/1.1" 413 ' in large
+
+
+def test_a_line_is_written_soon_though_nothing_else_comes() -> None:
+    written = threading.Event()
+
+    class Stream(StringIO):
+        def flush(self) -> None:
+            written.set()
+
+    settings = ServerSettings(bind=("127.0.0.1:0",), access_log="common", inline=False)
+    server = Server(WSGIGateway(hello), settings, log=Log(), access_stream=Stream())
+    server.start()
+    try:
+        with Client(server) as client:
+            client.get()
+            # The pool answered, and the leader sleeps: the thread that answered writes.
+            assert written.wait(10)
+    finally:
+        server.stop()
+
+
+def test_lines_that_wait_are_written_before_the_log_is_reopened() -> None:
+    stream = StringIO()
+    bus = Bus()
+    server = Server(
+        WSGIGateway(hello),
+        ServerSettings(bind=("127.0.0.1:0",), access_log="common"),
+        log=Log(),
+        access_stream=stream,
+    )
+    server.subscribe(bus)
+    seen: list[str] = []
+    bus.subscribe("graceful", lambda: seen.append(stream.getvalue()))
+    server.start()
+    try:
+        with Client(server) as client:
+            client.get()
+            # Its line is noted when the same connection has served another.
+            client.get()
+            bus.publish("graceful")
+    finally:
+        server.stop()
+        server.unsubscribe()
+
+    assert '"GET / HTTP/1.1" 200 5' in seen[0]
+    server.flush()

@@ -100,6 +100,8 @@ class Pool:
             queue.SimpleQueue()
         )
         self._threads: list[threading.Thread] = []
+        self.before_wait: Callable[[], None] | None = None
+        """Called by a thread before it waits, for what was put off; raises nothing."""
         self.running: dict[int, tuple[Exchange, int]] = {}
         """What each thread runs, by thread identifier, and since when in nanoseconds of the performance
         counter. Written by each thread under its own key; readers copy."""
@@ -143,11 +145,16 @@ class Pool:
     def _work(self) -> None:
         self.hooks.started()
         try:
-            while (task := self._tasks.get()) is not None:
+            while (task := self._next()) is not None:
                 self._run(task)
                 del task  # or this thread would hold the last request until its next one
         finally:
             self.hooks.stopped()
+
+    def _next(self) -> Any:
+        if self.before_wait is not None and self._tasks.empty():
+            self.before_wait()
+        return self._tasks.get()
 
     def _run(self, task: Any) -> None:
         try:

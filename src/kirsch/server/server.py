@@ -26,6 +26,7 @@ __all__ = ["Server"]
 
 _START_PRIORITY = 75
 _STOP_PRIORITY = 25
+_FLUSH_PRIORITY = 25
 
 
 class Server:
@@ -148,6 +149,8 @@ class Server:
 
         loop.access = access
         loop.before_wait = before_wait
+        # The leader may sleep for long while a pool thread is the last to answer.
+        pool.before_wait = access.flush
 
     def stop(self) -> None:
         """Stop gracefully; returns when everything is closed. A stopped server stays as it is. Bounded at
@@ -205,6 +208,7 @@ class Server:
         self._bus = bus
         bus.subscribe("start", self.start, _START_PRIORITY)
         bus.subscribe("stop", self.stop, _STOP_PRIORITY)
+        bus.subscribe("graceful", self.flush, _FLUSH_PRIORITY)
 
     def unsubscribe(self) -> None:
         """Leave the bus."""
@@ -212,6 +216,15 @@ class Server:
         if bus is not None:
             bus.unsubscribe("start", self.start)
             bus.unsubscribe("stop", self.stop)
+            bus.unsubscribe("graceful", self.flush)
+
+    def flush(self) -> None:
+        """Write the lines of the access log that wait; before the file is opened anew, on the bus's
+        `graceful`.
+        """
+        access = self._access
+        if access is not None:
+            access.flush()
 
     def _tell(self, message: str) -> None:
         if self._bus is not None:
