@@ -40,7 +40,12 @@ __all__ = [
     "url",
 ]
 
-DEFAULTS = {"tools.trailing_slash.on": True, "tools.secureheaders.on": True}
+DEFAULTS = {
+    "tools.trailing_slash.on": True,
+    "tools.secureheaders.on": True,
+    "security.headers": True,
+    "security.cookies": True,
+}
 """Configuration of native programs where nothing else is said. Settings have their defaults in the
 registry."""
 
@@ -118,13 +123,15 @@ class DefaultServer:
         """Bind and serve. Raises BindError for an address that cannot be used. Twice is once."""
         if self.instance is not None:
             return
+        from kirsch.security import protect, protect_graft
         from kirsch.server import BusThreads, Server, WSGIGateway
         from kirsch.web.gateway import Gateway
 
-        def serve_wsgi(program: Any, script_name: str) -> WSGIGateway:
-            return WSGIGateway(program, script_name=script_name)
+        def serve_wsgi(program: Any, script_name: str) -> Any:
+            return protect_graft(WSGIGateway(program, script_name=script_name), self.config)
 
-        gateway = Gateway(self.tree, serve_wsgi, WSGIGateway.exchange_type)
+        tree = Gateway(self.tree, serve_wsgi, WSGIGateway.exchange_type)
+        gateway = protect(tree, self.config, foreign=False, log=self._refused)
         made = Server(gateway, self.settings, hooks=BusThreads(self.bus), log=self._failed, end=self._end)
         made.start()
         self.instance = made
@@ -160,6 +167,10 @@ class DefaultServer:
     @staticmethod
     def _failed(message: str, *, traceback: bool = False) -> None:
         log.error(message, "SERVER", 40, traceback)
+
+    @staticmethod
+    def _refused(line: str) -> None:
+        log.error(line, "SECURITY", 30)
 
     def _end(self, error: BaseException) -> None:
         """End the program: a handler asked for it by SystemExit or KeyboardInterrupt."""
@@ -236,6 +247,7 @@ config.namespaces["tree"] = _tell_tree
 # Read when the server is made.
 config.namespaces["server"] = lambda key, value: None  # noqa: ARG005  the shape of a handler
 config.namespaces["tools"] = lambda key, value: None  # noqa: ARG005  read when a plan is made
+config.namespaces["security"] = lambda key, value: None  # noqa: ARG005  read when the server starts
 config.namespaces["request"] = lambda key, value: None  # noqa: ARG005  as above
 engine.subscribe("log", log.take)
 engine.subscribe("start", log.open, _LOG_PRIORITY)

@@ -14,6 +14,7 @@ Methods that change nothing (RFC 9110 9.2.1) always pass, but where `isolate` ke
 
 from __future__ import annotations
 
+import functools
 import logging
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, Literal
@@ -281,8 +282,11 @@ class CSRFTool(Tool):
 
 # --- tokens ---
 
-_tokens = SessionTokens()
-"""Those of this process, for programs without a secret of their own."""
+
+@functools.cache
+def _own_tokens() -> SessionTokens:
+    """Return those of this process, for programs without a secret of their own."""
+    return SessionTokens()
 
 
 def csrf_token(request: Request) -> str:
@@ -298,7 +302,7 @@ def csrf_token(request: Request) -> str:
 
 def _tokens_of(request: Request) -> SessionTokens:
     secret: Any = request.plan.config.get("security.secret")
-    return _tokens if secret is None else SessionTokens.of(secret)
+    return _own_tokens() if secret is None else SessionTokens.of(secret)
 
 
 def _names(request: Request) -> tuple[str, str]:

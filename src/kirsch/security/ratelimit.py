@@ -6,7 +6,6 @@ up nothing. It forgets by itself, allows bursts, and cannot be outwitted at the 
 
 from __future__ import annotations
 
-import ipaddress
 import math
 import threading
 import time
@@ -119,6 +118,8 @@ class RateLimiter:
 
 def address_key(address: str) -> str:
     """Return what one client cannot change at will: an IPv4 address, the /64 of an IPv6 one (RFC 6177)."""
+    import ipaddress  # late: only programs with limits need it
+
     try:
         parsed = ipaddress.ip_address(address.partition("%")[0])
     except ValueError:

@@ -5,13 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final
 
 from kirsch.config import ConfigError, nearest
-from kirsch.security.cookies import CookieGuard
 from kirsch.security.cors import CORSGuard, CORSRules, CORSTool
 from kirsch.security.csrf import CSRFGuard, CSRFRules, CSRFTool
-from kirsch.security.guard import SecureHeaders
 from kirsch.security.headers import HeaderRules, SecureHeadersTool
-from kirsch.security.hosts import AllowedHosts
-from kirsch.security.proxies import TrustedProxies
 from kirsch.security.ratelimit import RateLimiter, RateLimitGuard, RateLimitTool
 
 if TYPE_CHECKING:
@@ -20,7 +16,7 @@ if TYPE_CHECKING:
     from kirsch.http.exchange import Gateway
     from kirsch.web.toolbox import Toolbox
 
-__all__ = ["KEYS", "install", "protect"]
+__all__ = ["KEYS", "install", "protect", "protect_graft"]
 
 KEYS: Final[dict[str, str]] = {
     "security.headers": "Fields of a foreign program: options of `HeaderRules` in a dict; False for none.",
@@ -57,7 +53,7 @@ def protect(
         gateway: what answers.
         config: flat configuration; keys outside of `security` are passed over.
         foreign: whether the program knows nothing of ours. It gets header fields and safe cookies unless
-            configuration says otherwise; objects have tools for these.
+            configuration says otherwise; objects have tools for these, and those two keys mean nothing.
         log: told of refusals, one line each.
 
     From the outside in: header fields, proxies, hosts, rates, forged requests, other origins, cookies: each
@@ -69,23 +65,33 @@ def protect(
         if key not in KEYS:
             close = nearest(key, tuple(KEYS))
             raise ConfigError("no such setting", hint=f"Did you mean {close}?" if close else "", key=key)
-    for key, wrap in (
-        ("security.cookies", _cookies),
-        ("security.cors", _cors),
-        ("security.csrf", _csrf),
-        ("security.rate", _rate),
-        ("security.hosts", _hosts),
-        ("security.proxies", _proxies),
-        ("security.headers", _headers),
-    ):
-        value = values.get(key, foreign and key in {"security.headers", "security.cookies"})
-        # An empty list of proxies says something: that nobody is believed.
-        if value or (key == "security.proxies" and value is not False and value is not None):
-            try:
-                gateway = wrap(gateway, value, values, log)
-            except (TypeError, ValueError) as error:
-                raise ConfigError(str(error), key=key) from error
-    return gateway
+    if foreign:
+        values = {"security.cookies": True, "security.headers": True, **values}
+        gateway = _wrapped(gateway, "security.cookies", values, log)
+    for key in ("security.cors", "security.csrf", "security.rate", "security.hosts", "security.proxies"):
+        gateway = _wrapped(gateway, key, values, log)
+    return _wrapped(gateway, "security.headers", values, log) if foreign else gateway
+
+
+def protect_graft(gateway: Gateway, config: Mapping[str, Any]) -> Gateway:
+    """Return the gateway of a foreign program inside of a tree of ours, with header fields and safe cookies.
+
+    What else `config` asks for stands around the tree. Without a word in `config` it stays bare, as programs
+    of old expect; the defaults of native programs say it. Raises ConfigError for values that are refused.
+    """
+    gateway = _wrapped(gateway, "security.cookies", config, None)
+    return _wrapped(gateway, "security.headers", config, None)
+
+
+def _wrapped(gateway: Gateway, key: str, values: Mapping[str, Any], log: Any) -> Gateway:
+    value = values.get(key)
+    # An empty list of proxies says something: that nobody is believed.
+    if not value and not (key == "security.proxies" and value is not False and value is not None):
+        return gateway
+    try:
+        return _WRAPS[key](gateway, value, values, log)
+    except (TypeError, ValueError) as error:
+        raise ConfigError(str(error), key=key) from error
 
 
 def _options(value: Any) -> dict[str, Any]:
@@ -97,21 +103,29 @@ def _options(value: Any) -> dict[str, Any]:
 
 
 def _headers(gateway: Gateway, value: Any, values: Mapping[str, Any], log: Any) -> Gateway:
+    from kirsch.security.guard import SecureHeaders
+
     del values, log
     return SecureHeaders(gateway, HeaderRules(**_options(value)))
 
 
 def _cookies(gateway: Gateway, value: Any, values: Mapping[str, Any], log: Any) -> Gateway:
+    from kirsch.security.cookies import CookieGuard
+
     del values, log
     return CookieGuard(gateway, **_options(value))
 
 
 def _hosts(gateway: Gateway, value: Any, values: Mapping[str, Any], log: Any) -> Gateway:
+    from kirsch.security.hosts import AllowedHosts
+
     del values, log
     return AllowedHosts(gateway, [value] if isinstance(value, str) else value)
 
 
 def _proxies(gateway: Gateway, value: Any, values: Mapping[str, Any], log: Any) -> Gateway:
+    from kirsch.security.proxies import TrustedProxies
+
     del log
     fields = values.get("security.proxy_fields", "x-forwarded")
     return TrustedProxies(gateway, [value] if isinstance(value, str) else value, fields=fields)
@@ -136,3 +150,15 @@ def _rate(gateway: Gateway, value: Any, values: Mapping[str, Any], log: Any) -> 
     options = _options(value)
     tell = options.pop("tell", True)
     return RateLimitGuard(gateway, RateLimiter(**options), tell=tell)
+
+
+_WRAPS: Final[dict[str, Callable[[Gateway, Any, Mapping[str, Any], Any], Gateway]]] = {
+    "security.cookies": _cookies,
+    "security.cors": _cors,
+    "security.csrf": _csrf,
+    "security.headers": _headers,
+    "security.hosts": _hosts,
+    "security.proxies": _proxies,
+    "security.rate": _rate,
+}
+"""What makes the wrapper of each key."""

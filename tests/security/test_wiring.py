@@ -11,7 +11,7 @@ import pytest
 
 from kirsch.config import ConfigError
 from kirsch.security.headers import SecureHeadersTool
-from kirsch.security.protect import KEYS, install, protect
+from kirsch.security.wiring import KEYS, install, protect, protect_graft
 from kirsch.web import Toolbox
 from tests.examples.served import Served
 from tests.security.helpers import send, values, wsgi
@@ -129,10 +129,9 @@ EVERYTHING: dict[str, Any] = {
 }
 
 
-@pytest.mark.parametrize("foreign", [False, True])
-def test_every_protection_stands_where_it_knows_what_it_needs(foreign: bool) -> None:
+def test_every_protection_stands_where_it_knows_what_it_needs() -> None:
     said: list[str] = []
-    gateway = protect(wsgi([("Set-Cookie", "a=b")]), EVERYTHING, foreign=foreign, log=said.append)
+    gateway = protect(wsgi([("Set-Cookie", "a=b")]), EVERYTHING, foreign=True, log=said.append)
     public: dict[str, Any] = {"local": ("203.0.113.5", 80), "peer": "10.0.0.1"}
     via = {"Forwarded": "for=198.51.100.9;proto=https;host=notes.example", "Origin": "https://app.example"}
     answer = send(gateway, fields=via, **public)
@@ -194,3 +193,50 @@ def test_what_cannot_be_is_told_by_its_key(key: str, value: Any, problem: str) -
         protect(wsgi(), {key: value}, foreign=True)
     assert caught.value.key == key
     assert "security.secret" in KEYS
+
+
+def test_the_keys_of_foreign_programs_mean_nothing_to_objects() -> None:
+    inner = wsgi()
+    assert protect(inner, {"security.headers": True, "security.cookies": True}, foreign=False) is inner
+
+
+def test_a_program_in_a_tree_is_protected_if_configuration_says_so() -> None:
+    inner = wsgi([("Set-Cookie", "a=b")])
+    assert protect_graft(inner, {"security.rate": 1}) is inner
+    answer = send(
+        protect_graft(inner, {"security.headers": True, "security.cookies": True, "security.rate": 1})
+    )
+    assert values(answer, "X-Frame-Options") == ["DENY"]
+    assert values(answer, "Set-Cookie") == ["a=b; HttpOnly; SameSite=Lax"]
+    assert values(answer, "RateLimit") == []
+    with pytest.raises(ConfigError, match="frame is DENY"):
+        protect_graft(inner, {"security.headers": {"frame": "x"}})
+
+
+GRAFTED = """
+import kirsch
+
+def program(environ, start_response):
+    start_response("200 OK", [("Set-Cookie", "a=b")])
+    return [b"hello"]
+
+kirsch.config.update({"server.bind": "127.0.0.1:0", "security.hosts": ["notes.example"]})
+kirsch.tree.graft(program)
+kirsch.engine.signals.subscribe()
+kirsch.engine.start()
+kirsch.engine.block()
+"""
+
+
+def test_the_default_server_protects_what_it_serves(tmp_path: Path) -> None:
+    (tmp_path / "program.py").write_text(GRAFTED, encoding="utf-8")
+    process = subprocess.Popen(
+        [sys.executable, "program.py"],
+        cwd=tmp_path,
+        stderr=subprocess.PIPE,
+        stdout=subprocess.DEVNULL,
+        text=True,
+    )
+    with Served(process) as served, urllib.request.urlopen(served.url, timeout=10) as answer:
+        assert answer.headers["X-Frame-Options"] == "DENY"
+        assert answer.headers["Set-Cookie"] == "a=b; HttpOnly; SameSite=Lax"
