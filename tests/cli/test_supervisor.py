@@ -1,4 +1,4 @@
-"""The short form of `make chaos`: what clients under load notice of reloads, replacements, kills and stops."""
+"""The short form of `make chaos`: what clients under load notice of reloads, replacements, kills, stops."""
 
 from __future__ import annotations
 

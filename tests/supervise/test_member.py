@@ -50,6 +50,16 @@ def test_a_process_is_started_where_it_belongs_and_its_last_words_come_before_it
     assert member.pid == member.process.pid
 
 
+def test_a_process_is_told_to_retire_while_it_listens(tmp_path: Path) -> None:
+    member = started(tmp_path, SPEAKS + "s.sendall(s.recv(100))", SAYS="")
+    told, ended = followed(member)
+    assert told.get(timeout=WAIT)
+    assert member.retire(2.5)
+    assert told.get(timeout=WAIT) == {"retire": 2.5}
+    assert ended.wait(WAIT)
+    assert not member.retire(2.5)
+
+
 @pytest.mark.parametrize(
     ("method", "number"), [("terminate", signal.SIGTERM), ("abort", signal.SIGABRT), ("kill", signal.SIGKILL)]
 )

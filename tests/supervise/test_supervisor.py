@@ -37,6 +37,7 @@ class Actor(Member):
     def __init__(self, number: int, pid: int, now: float) -> None:
         super().__init__(number, Process(pid), None, now)  # type: ignore[arg-type]
         self.got: list[str] = []
+        self.deaf = False
         self.say: Callable[..., Any] = lambda **message: None
         self.end: Callable[[], Any] = lambda: None
 
@@ -49,6 +50,11 @@ class Actor(Member):
 
     def kill(self) -> None:
         self.got.append("SIGKILL")
+
+    def retire(self, seconds: float) -> bool:
+        if not self.deaf:
+            self.got.append(f"retire {seconds:g}")
+        return not self.deaf
 
 
 class Stage:
@@ -290,11 +296,11 @@ def test_a_reload_starts_each_new_worker_before_its_old_one_is_told_to_finish() 
     assert (one.got, two.got) == ([], [])
     assert stage.status()["state"] == "reloading"
     stage.serve(stage.actors[2])
-    assert (one.got, two.got) == (["SIGTERM"], [])
+    assert (one.got, two.got) == (["retire 10"], [])
     assert stage.states() == [(1, STOPPING), (1, READY), (2, READY), (2, STARTING)]
     stage.now += 1.5
     stage.serve(stage.actors[3])
-    assert two.got == ["SIGTERM"]
+    assert two.got == ["retire 10"]
     assert stage.got(reply) == "2 workers reloaded in 1.5 s."
     for old in (one, two):
         stage.end(old, 0)
@@ -379,7 +385,7 @@ def test_a_worker_that_has_had_enough_is_replaced_without_a_gap() -> None:
     assert len(stage.alive) == 3
     assert one.got == []
     stage.serve(stage.actors[2])
-    assert one.got == ["SIGTERM"]
+    assert one.got == ["retire 10"]
     stage.end(one, 0)
     assert stage.states() == [(1, READY), (2, READY)]
     assert stage.alarms == []
@@ -396,7 +402,7 @@ def test_a_worker_whose_successor_does_not_start_goes_on_and_the_next_try_waits(
     assert pause == 1.0
     stage.step(pause)
     stage.serve(stage.actors[2])
-    assert stage.actors[0].got == ["SIGTERM"]
+    assert stage.actors[0].got == ["retire 10"]
 
 
 def test_more_and_fewer_workers() -> None:
@@ -405,7 +411,7 @@ def test_more_and_fewer_workers() -> None:
     stage.serve(stage.actors[2])
     assert stage.states() == [(1, READY), (2, READY), (3, READY)]
     assert stage.got(stage.supervisor.scale(1)) == 1
-    assert [actor.got for actor in stage.actors] == [[], ["SIGTERM"], ["SIGTERM"]]
+    assert [actor.got for actor in stage.actors] == [[], ["retire 10"], ["retire 10"]]
     assert stage.got(stage.supervisor.scale(by=-1)) == 1, "never none"
     assert stage.got(stage.supervisor.scale(0)) == 1
     stage.end(stage.actors[1], 0)
@@ -419,7 +425,7 @@ def test_a_place_that_is_given_up_takes_its_successor_with_it() -> None:
     stage.actors[1].say(recycle="has answered 100 requests")
     stage.step()
     assert stage.got(stage.supervisor.scale(1)) == 1
-    assert [actor.got for actor in stage.actors] == [[], ["SIGTERM"], ["SIGTERM"]]
+    assert [actor.got for actor in stage.actors] == [[], ["retire 10"], ["SIGTERM"]]
 
 
 def test_a_stop_lets_all_finish_and_ends_with_0() -> None:
@@ -463,6 +469,41 @@ def test_a_stop_in_the_middle_of_a_reload_ends_both() -> None:
     stage.end(stage.actors[1], 143)
     stage.end(stage.actors[0], 0)
     assert stage.supervisor._status == 0, "one that never served has cut nothing"
+
+
+def test_a_worker_that_is_replaced_may_take_the_time_of_its_clients_and_that_of_its_requests() -> None:
+    stage = serving(1, stop=35.0, retire=10.0)
+    stage.supervisor.reload()
+    stage.step()
+    stage.serve(stage.actors[1])
+    assert stage.actors[0].doom == stage.now + 45.0
+
+
+def test_one_that_cannot_be_told_so_is_stopped_at_once() -> None:
+    stage = serving(1)
+    stage.actors[0].deaf = True
+    stage.supervisor.reload()
+    stage.step()
+    stage.serve(stage.actors[1])
+    assert stage.actors[0].got == ["SIGTERM"]
+
+
+def test_a_stop_ends_the_patience_with_those_that_were_replaced() -> None:
+    stage = serving(1, stop=35.0)
+    stage.supervisor.reload()
+    stage.step()
+    stage.serve(stage.actors[1])
+    stage.supervisor.stop()
+    stage.step()
+    assert [actor.got for actor in stage.actors] == [["retire 10", "SIGTERM"], ["SIGTERM"]]
+    assert stage.supervisor.patience() == 35.0
+
+
+def test_a_stop_in_favour_of_another_program_is_gentle() -> None:
+    stage = serving(2)
+    stage.supervisor.stop(succeeded=True)
+    stage.step()
+    assert [actor.got for actor in stage.actors] == [["retire 10"], ["retire 10"]]
 
 
 def test_quit_kills_all() -> None:

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import builtins
 import os
+import queue
 import signal
 import sys
 import threading
@@ -40,6 +41,10 @@ def at_once(task: Callable[[], None]) -> None:
     task()
 
 
+def never(seconds: float) -> None:
+    pytest.fail("nobody has asked for it")
+
+
 class Hello:
     exchange_type = Exchange
 
@@ -68,7 +73,7 @@ def test_a_tally_counts_and_is_the_same_gateway_otherwise() -> None:
 def test_a_worker_says_that_it_is_ready_and_then_that_it_lives(ends: tuple[Link, Worker]) -> None:
     ours, worker = ends
     counted = iter(range(1000))
-    worker.ready(lambda: {"requests": next(counted)}, at_once)
+    worker.ready(lambda: {"requests": next(counted)}, at_once, never)
     messages = ours.messages()
     assert next(messages) == {"ready": True, "facts": {"requests": 0}}
     assert next(messages) == {"facts": {"requests": 1}}
@@ -86,7 +91,7 @@ def test_there_is_no_sign_of_life_while_the_leader_gives_none(ends: tuple[Link, 
         answer.append(task)
         asked.set()
 
-    worker.ready(dict, probe)
+    worker.ready(dict, probe, never)
     messages = ours.messages()
     assert "ready" in next(messages)
     assert asked.wait(WAIT)
@@ -104,7 +109,7 @@ def test_a_worker_that_has_had_enough_says_so_once(ends: tuple[Link, Worker]) ->
     worker.limit(100, 0)
     assert 90 <= worker._max_requests <= 110
     requests = [80]
-    worker.ready(lambda: {"requests": requests[0]}, at_once)
+    worker.ready(lambda: {"requests": requests[0]}, at_once, never)
     messages = ours.messages()
     next(messages)
     assert next(messages) == {"facts": {"requests": 80}}
@@ -116,7 +121,7 @@ def test_a_worker_that_has_had_enough_says_so_once(ends: tuple[Link, Worker]) ->
 def test_a_worker_that_has_grown_says_so(ends: tuple[Link, Worker]) -> None:
     ours, worker = ends
     worker.limit(0, 1024**2)
-    worker.ready(lambda: {"memory": 3 * 1024**2, "requests": 10**9}, at_once)
+    worker.ready(lambda: {"memory": 3 * 1024**2, "requests": 10**9}, at_once, never)
     wish = next(message for message in ours.messages() if "recycle" in message)
     assert wish == {"recycle": "takes 3 MiB of memory"}
 
@@ -150,6 +155,31 @@ def test_a_worker_whose_supervisor_is_gone_stops_as_by_sigterm(
     assert sent == [(os.getpid(), signal.SIGTERM)]
 
 
+def test_a_worker_that_has_been_replaced_lets_its_clients_go_and_then_stops(
+    ends: tuple[Link, Worker], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ours, worker = ends
+    did: queue.SimpleQueue[object] = queue.SimpleQueue()
+    monkeypatch.setattr(os, "kill", lambda pid, number: did.put(number))
+    worker.listen()
+    worker.ready(dict, at_once, did.put)
+    ours.send(nonsense=1)
+    ours.send(retire=2.5)
+    assert did.get(timeout=WAIT) == 2.5
+    assert did.get(timeout=WAIT) == signal.SIGTERM
+
+
+def test_a_worker_that_is_replaced_before_it_serves_just_stops(
+    ends: tuple[Link, Worker], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ours, worker = ends
+    did: queue.SimpleQueue[object] = queue.SimpleQueue()
+    monkeypatch.setattr(os, "kill", lambda pid, number: did.put(number))
+    worker.listen()
+    ours.send(retire=2.5)
+    assert did.get(timeout=WAIT) == signal.SIGTERM
+
+
 def test_a_worker_that_stops_already_is_left_alone(
     ends: tuple[Link, Worker], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -175,7 +205,7 @@ def test_a_failure_is_told_and_whether_anybody_heard(ends: tuple[Link, Worker]) 
 def test_the_heart_stops_when_nobody_listens(ends: tuple[Link, Worker]) -> None:
     ours, worker = ends
     before = set(threading.enumerate())
-    worker.ready(dict, at_once)
+    worker.ready(dict, at_once, never)
     heart = next(iter(set(threading.enumerate()) - before))
     ours.close()
     heart.join(WAIT)

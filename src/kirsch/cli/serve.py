@@ -13,6 +13,7 @@ import contextlib
 import os
 import signal
 import sys
+import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -38,9 +39,13 @@ if TYPE_CHECKING:
     from kirsch.cli.sources import Configuration
     from kirsch.cli.target import Target
     from kirsch.http.exchange import Gateway
+    from kirsch.server.leader import Loop
     from kirsch.supervise import Successor, Tally, Worker
 
 __all__ = ["Run", "describe", "exit_code", "interruptible", "obey_signals", "serve", "write_pid"]
+
+_LOOK = 0.05
+"""Seconds between two looks at whether a worker that is being replaced has connections left."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -176,7 +181,27 @@ def _report(worker: Worker, tally: Tally, server: Server, bus: Bus) -> None:
         }
 
     bus.subscribe("stop", worker.leave, 0)
-    worker.ready(facts, loop.call)
+    worker.ready(facts, loop.call, lambda seconds: _retire(loop, seconds))
+
+
+def _retire(loop: Loop, seconds: float) -> None:
+    """Leave new connections to others, and answer the next request on each that is kept as its last one.
+
+    Returns when there are none left, or after `seconds`. Closing an idle connection instead would cost the
+    client a request that is on its way at that moment.
+    """
+
+    def last_orders() -> None:
+        loop.most_requests = 1
+        loop.acceptor.close()
+
+    loop.call(last_orders)
+    deadline = time.monotonic() + seconds
+    # Looked at now and then: this process has nothing else to do, and the server tells nobody of an end.
+    while not loop.draining and time.monotonic() < deadline:
+        time.sleep(_LOOK)
+        if not loop.connections:
+            return
 
 
 def _bus(program: Program) -> Bus:

@@ -71,6 +71,13 @@ class Sockets:
         """The settings with these sockets in place of their addresses; the server duplicates them."""
         return replace(self._settings, bind=tuple(f"fd:{number}" for number in self.descriptors))
 
+    def turn_away(self) -> None:
+        """Have the system ignore who wants to connect, where it can, as all who hold these sockets will close
+        them: see `Listener.turn_away`.
+        """
+        for each in self._listeners:
+            each.turn_away()
+
     def release(self) -> None:
         """Close our copies once the server has its own.
 
@@ -83,7 +90,8 @@ class Sockets:
     def adopt(self) -> None:
         """Remove the paths of inherited sockets at the end, as if they had been made here."""
         self._listeners = [
-            Listener(each.sock, path) for each, path in zip(self._listeners, self._paths, strict=True)
+            Listener(each.sock, path) if path else each
+            for each, path in zip(self._listeners, self._paths, strict=True)
         ]
 
     def disown(self) -> None:

@@ -112,6 +112,7 @@ class _Company:
             start=settings.worker_start_timeout,
             silence=settings.worker_timeout,
             stop=bound,
+            retire=settings.worker_retire_timeout,
             backoff=settings.worker_backoff,
             crashes=settings.worker_crashes,
             window=settings.worker_crash_window,
@@ -211,11 +212,13 @@ class _Company:
                 "Ctrl-C again ends it at once.",
                 err=True,
             )
+        if not self._handed_over:
+            self._sockets.turn_away()
         # Before the workers close theirs: with one left open the system would go on taking connections.
         self._sockets.release()
         self._replacement.kill()
-        self._supervisor.stop()
-        self._supervisor.join(self._limits.stop + _GRACE)
+        self._supervisor.stop(succeeded=self._handed_over)
+        self._supervisor.join(self._limits.retire + self._limits.stop + _GRACE)
 
     def _end_now(self, status: int) -> None:
         """End everything at once: somebody asked twice."""

@@ -392,6 +392,17 @@ class ServerSettings(Settings):
         resets="with every sign of life, which a worker gives once a second",
         zero="no limit",
     )
+    worker_retire_timeout: float = setting(
+        "server.worker_retire_timeout",
+        TIME,
+        "Time a worker that is being replaced waits for the next request on each connection that is kept, "
+        "which it answers as the last; new connections are the others'. Then it stops.",
+        ("nginx, gunicorn", "none: kept connections are closed at once"),
+        default=10.0,
+        starts="when its successor serves",
+        resets="never",
+        zero="kept connections are closed at once, and a request may be on its way to one",
+    )
     worker_max_requests: int = setting(
         "server.worker_max_requests",
         Integer(),

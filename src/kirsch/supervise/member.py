@@ -95,6 +95,10 @@ class Member:
         with contextlib.suppress(OSError):
             self.process.send_signal(number)
 
+    def retire(self, seconds: float) -> bool:
+        """Have it stop when its clients have gone elsewhere, at most after so many seconds; whether it heard."""
+        return self.link.send(retire=seconds)
+
     def terminate(self) -> None:
         """Have it stop gracefully."""
         self.signal(signal.SIGTERM)

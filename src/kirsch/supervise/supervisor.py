@@ -49,6 +49,7 @@ class Limits:
         start: for a worker to be ready.
         silence: without a sign of life.
         stop: for a worker to finish what it does when it is told to end; 0 for none at all.
+        retire: for the clients of a worker that is being replaced to go elsewhere, before that.
         backoff: longest pause before a worker that crashed is started again; 0 for no pause.
         crashes: so many in one place within `window` end everything; 0 for never.
         window: see `crashes`.
@@ -57,6 +58,7 @@ class Limits:
     start: float = 60.0
     silence: float = 60.0
     stop: float = 30.0
+    retire: float = 10.0
     backoff: float = 30.0
     crashes: int = 5
     window: float = 30.0
@@ -141,9 +143,13 @@ class Supervisor:
         """Start the workers, in a thread of the supervisor's own."""
         self._thread.start()
 
-    def stop(self) -> None:
-        """Have all workers finish what they do, and end. A second time is as good as once."""
-        self.post(lambda: self._stop_all(0))
+    def stop(self, *, succeeded: bool = False) -> None:
+        """Have all workers finish what they do, and end. A second time is as good as once.
+
+        Parameters:
+            succeeded: whether another program serves on their sockets, so that they may take their time.
+        """
+        self.post(lambda: self._stop_all(0, succeeded=succeeded))
 
     def quit(self) -> None:
         """Kill all workers and end."""
@@ -321,12 +327,20 @@ class Supervisor:
             self._complete = True
             self._ready()
 
-    def _retire(self, member: Member) -> None:
-        """Have a worker finish what it does and end; what it does not finish in time is cut."""
+    def _retire(self, member: Member, *, now: bool = False) -> None:
+        """Have a worker finish what it does and end; what it does not finish in time is cut.
+
+        Parameters:
+            now: whether nobody is there for its clients to go to.
+        """
+        gently = self.limits.retire if member.state == READY and not now else 0.0
         member.state = STOPPING
-        member.doom = self._clock() + self.limits.stop
         self._leaving.add(member)
-        member.terminate()
+        if gently and member.retire(gently):
+            member.doom = self._clock() + gently + self.limits.stop
+        else:
+            member.doom = self._clock() + self.limits.stop
+            member.terminate()
 
     def _term(self, member: Member) -> float | None:
         """Return when patience with a worker ends."""
@@ -510,16 +524,19 @@ class Supervisor:
         self.failure = self.failure or failure
         self._stop_all(self.failure.status)
 
-    def _stop_all(self, status: int) -> None:
+    def _stop_all(self, status: int, *, succeeded: bool = False) -> None:
         self._status = self._status or status
         if self._ending:
             return
         self._ending = True
+        if not succeeded:
+            for old in tuple(self._leaving):
+                self._retire(old, now=True)
         for place in self._places:
             place.due = None
             for member in (place.member, place.successor):
                 if member is not None:
-                    self._retire(member)
+                    self._retire(member, now=not succeeded)
             place.member = place.successor = None
         replies = [] if self._reload is None else self._reload.replies
         self._reload = None

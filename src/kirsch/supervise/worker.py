@@ -85,6 +85,8 @@ class Worker:
         self._asked = False
         """Whether a replacement has been asked for. Owned by the thread that beats."""
         self._ended = threading.Event()
+        self._retire: Callable[[float], object] | None = None
+        """Brings this process nearer to its end. Set by the main thread before anybody can ask for it."""
 
     def limit(self, max_requests: int, max_memory: int) -> None:
         """Ask to be replaced one day.
@@ -99,12 +101,14 @@ class Worker:
         self._max_memory = max_memory
 
     def listen(self) -> None:
-        """Stop this process, as SIGTERM does, when the supervisor is gone."""
+        """Stop this process, as SIGTERM does, when the supervisor is gone or has put another in its place."""
         threading.Thread(target=self._wait, name="Kirsch lifeline", daemon=True).start()
 
     def _wait(self) -> None:
-        for _ in self._link.messages():
-            pass  # there is nothing a supervisor says: it sends signals
+        wish = next((each for each in self._link.messages() if "retire" in each), None)
+        retire = self._retire
+        if wish is not None and retire is not None:
+            retire(float(wish["retire"]))
         if not self._ended.is_set():
             os.kill(os.getpid(), signal.SIGTERM)
 
@@ -119,7 +123,10 @@ class Worker:
         return self._link.send(failed=[message, detail, status])
 
     def ready(
-        self, facts: Callable[[], dict[str, Any]], probe: Callable[[Callable[[], None]], object]
+        self,
+        facts: Callable[[], dict[str, Any]],
+        probe: Callable[[Callable[[], None]], object],
+        retire: Callable[[float], object],
     ) -> None:
         """Tell that this process serves, and give signs of life from now on.
 
@@ -127,7 +134,10 @@ class Worker:
             facts: returns what there is to say: `requests`, `connections`, `memory` in bytes, where known.
             probe: has a function called by the thread whose health is that of the process. While that does
             not happen there is no sign of life.
+            retire: called when another worker is in the place of this one, which is to stop after it: takes
+            the seconds it may last, in which those who have come so far are told that they are to leave.
         """
+        self._retire = retire
         self._link.send(ready=True, facts=facts())
         threading.Thread(target=self._beat, args=(facts, probe), name="Kirsch heartbeat", daemon=True).start()
 
