@@ -8,6 +8,7 @@ they find.
 
 from __future__ import annotations
 
+import os
 import re
 import threading
 import time
@@ -22,7 +23,6 @@ from kirsch.web.errors import HTTPError
 from kirsch.web.toolbox import Tool
 
 if TYPE_CHECKING:
-    import os
     from collections.abc import Callable, Mapping
 
     from kirsch.tools.auth import Failed
@@ -190,10 +190,8 @@ class DigestAuth(Tool):
     """
 
     def __init__(self, nonces: Nonces | None = None) -> None:
-        from secrets import token_bytes
-
         self.nonces = Nonces() if nonces is None else nonces
-        self._key = token_bytes(32)
+        self._key = os.urandom(32)
         super().__init__("before_handler", self.authenticate, priority=_PRIORITY)
 
     def authenticate(
