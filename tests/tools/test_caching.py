@@ -575,7 +575,6 @@ class Gate:
     def __init__(self, site: Site, waiting: int) -> None:
         self.open = threading.Event()
         self.count = 0
-        real = site.app.site.toolboxes["tools"].caching
         lock = threading.Lock()
 
         def come(request: Any, /) -> None:
@@ -585,7 +584,6 @@ class Gate:
                     self.open.set()
 
         site.app.config["/"]["hooks.on_start_resource"] = come
-        assert isinstance(real, Caching)
 
     def __call__(self, request: Any, response: Any) -> str:
         assert self.open.wait(WAIT)
@@ -686,8 +684,8 @@ def test_each_set_of_limits_has_a_cache_of_its_own_that_is_made_once() -> None:
     assert len(site.caches) == 2
 
 
-def test_two_that_come_first_get_the_same_cache(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
-    tool = site.app.site.toolboxes["tools"].caching
+def test_two_that_come_first_get_the_same_cache(monkeypatch: pytest.MonkeyPatch) -> None:
+    tool: Any = Caching()
     made: list[Any] = []
 
     class Racing:
