@@ -216,7 +216,7 @@ def test_an_address_in_use_is_one_sentence(folder: Path) -> None:
 def test_systems_that_cannot_hand_sockets_on_are_told_so(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("kirsch.cli.reload.INHERITS", False)
     with pytest.raises(Failure, match="--reload hands listening sockets from process to process"):
-        supervise(job(), ["site"], ".")
+        supervise(job())
 
 
 def test_what_a_child_tells_is_taken_once_and_half_a_line_is_none(tmp_path: Path) -> None:

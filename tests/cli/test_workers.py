@@ -377,13 +377,13 @@ def job(**values: object) -> Run:
 def test_systems_that_cannot_hand_sockets_on_are_told_so(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("kirsch.cli.workers.INHERITS", False)
     with pytest.raises(Failure, match="--workers hands listening sockets from process to process"):
-        serve_workers(job(workers=2), ["site"], ".")
+        serve_workers(job(workers=2))
 
 
 def test_a_limit_on_what_nobody_knows_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("kirsch.cli.workers.resident_bytes", lambda: None)
     with pytest.raises(Failure, match="install psutil"):
-        serve_workers(job(workers=2, worker_max_memory=2**30), ["site"], ".")
+        serve_workers(job(workers=2, worker_max_memory=2**30))
 
 
 def test_the_number_of_workers_is_said_or_found_out(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -26,7 +26,8 @@ import click
 from kirsch.bus import Engine, Plugin
 from kirsch.cli.children import INHERITS, again
 from kirsch.cli.errors import Failure
-from kirsch.cli.serve import exit_code, obey_signals, write_pid
+from kirsch.cli.pid import write_pid
+from kirsch.cli.serve import exit_code, obey_signals
 from kirsch.cli.sockets import Sockets, check_tls
 from kirsch.cli.watching import Watch
 from kirsch.supervise import fate
@@ -46,13 +47,11 @@ _GRACE = 5.0
 """Seconds a child may take beyond the bounds of its own shutdown before it is killed."""
 
 
-def supervise(run: Run, arguments: Sequence[str], directory: str) -> int:
+def supervise(run: Run) -> int:
     """Serve by way of children until a signal comes or the program ends itself; return the exit code.
 
     Parameters:
         run: what is served.
-        arguments: the arguments of `kirsch run` as they were given.
-        directory: where the command was started.
 
     Belongs in the main thread. Raises Failure, with nothing left behind, when it cannot begin.
     """
@@ -68,9 +67,9 @@ def supervise(run: Run, arguments: Sequence[str], directory: str) -> int:
 
         def spawn() -> Child:
             return Child(
-                lambda link: again(arguments, "--reload-child", sockets=sockets.descriptors, link=link),
+                lambda link: again(run.arguments, "--reload-child", sockets=sockets.descriptors, link=link),
                 sockets.descriptors,
-                directory,
+                run.directory,
             )
 
         bound = settings.drain_delay + settings.shutdown_timeout + bus.join_timeout + _GRACE

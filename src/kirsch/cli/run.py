@@ -20,7 +20,7 @@ from kirsch.cli.target import Target, parse_target
 from kirsch.config import ENVIRONMENTS, SETTINGS, ConfigError, nearest
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable
 
     from kirsch.cli.children import Inherited
     from kirsch.config import Setting
@@ -195,11 +195,13 @@ def command(ctx: click.Context, /, target: Target, **options: Any) -> None:
             target=target,
             configuration=collect(options["files"], os.environ, values),
             reexec=reexec,
+            arguments=tuple(ctx.meta[_ARGUMENTS]),
+            directory=started_in,
             pidfile=options["pidfile"],
         )
 
     if told is None:
-        ctx.exit(_serve(run(), ctx.meta[_ARGUMENTS], started_in))
+        ctx.exit(_serve(run()))
     elif options["reload_child"] is not None:
         reporter = Reporter(told.link)
         reporter.listen()
@@ -209,20 +211,19 @@ def command(ctx: click.Context, /, target: Target, **options: Any) -> None:
     else:
         from kirsch.supervise import Successor
 
-        succeeding = replace(run(), successor=Successor(told.link), inherited=told.owned)
-        ctx.exit(_serve(succeeding, ctx.meta[_ARGUMENTS], started_in))
+        ctx.exit(_serve(replace(run(), successor=Successor(told.link), inherited=told.owned)))
 
 
-def _serve(run: Run, arguments: Sequence[str], directory: str) -> int:
+def _serve(run: Run) -> int:
     """Serve in the way the settings ask for; return the exit code."""
     if run.configuration.engine.autoreload_on:
         from kirsch.cli.reload import supervise
 
-        return supervise(run, arguments, directory)
+        return supervise(run)
     if run.configuration.server.workers:
         from kirsch.cli.workers import serve_workers
 
-        return serve_workers(run, arguments, directory)
+        return serve_workers(run)
     return serve(run)
 
 

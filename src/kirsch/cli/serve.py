@@ -13,39 +13,36 @@ import contextlib
 import os
 import signal
 import sys
-import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import click
 
 from kirsch._version import __version__
-from kirsch.bus import Bus, ChannelFailures, Engine, PIDFile, PIDFileError, SignalHandler, State
+from kirsch.bus import Bus, ChannelFailures, Engine, SignalHandler, State
 from kirsch.cli.errors import Failure
 from kirsch.cli.face import face
 from kirsch.cli.logs import Logs
 from kirsch.cli.program import make_program
 from kirsch.cli.reporting import program_files, trace_files
+from kirsch.cli.single import Single, retire
 from kirsch.cli.sockets import Sockets, check_tls
 from kirsch.cli.target import load
 from kirsch.server import Server, ThreadHooks
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator, Mapping
 
     from kirsch.bus import Reexec
     from kirsch.cli.program import Program
     from kirsch.cli.reporting import Reporter
     from kirsch.cli.sources import Configuration
+    from kirsch.cli.station import Station
     from kirsch.cli.target import Target
     from kirsch.http.exchange import Gateway
-    from kirsch.server.leader import Loop
     from kirsch.supervise import Successor, Tally, Worker
 
-__all__ = ["Run", "describe", "exit_code", "interruptible", "obey_signals", "serve", "write_pid"]
-
-_LOOK = 0.05
-"""Seconds between two looks at whether a worker that is being replaced has connections left."""
+__all__ = ["Run", "describe", "exit_code", "interruptible", "obey_signals", "serve"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,6 +53,8 @@ class Run:
         target: the program.
         configuration: all settings.
         reexec: how to start this command again.
+        arguments: those of `kirsch run`, as they were given.
+        directory: where the command was started.
         pidfile: path of the pid file, None for none.
         reporter: the way to the process that watches the files of the program; None when nobody does.
         worker: the way to the supervisor whose worker this process is; None when it is none.
@@ -66,6 +65,8 @@ class Run:
     target: Target
     configuration: Configuration
     reexec: Reexec
+    arguments: tuple[str, ...] = ()
+    directory: str = "."
     pidfile: str | None = None
     reporter: Reporter | None = None
     worker: Worker | None = None
@@ -143,19 +144,25 @@ def _serve(run: Run, program: Program, sockets: Sockets, logs: Logs) -> _End:
     server.subscribe(bus)
     if run.reporter is not None:
         run.reporter.watch(bus, run.configuration.engine)
-    write_pid(bus, run.pidfile)
-    obey_signals(bus)
+    single = None
+    if run.reporter is None and run.worker is None:
+        single = Single(run, bus, server, sockets, logs)
+        single.station.open()
+    obey_signals(bus, {} if single is None else {"SIGUSR2": single.station.replace})
     _start(bus, run.target)
-    sockets.release()
+    if single is None:
+        sockets.release()
     if bus.state is State.STARTED:
         if (default := face()) is not None and default.engine is bus:
             default.served_by(server)
         if run.worker is not None and tally is not None:
             _report(run.worker, tally, server, bus)
-        else:
+        elif single is None:
             click.echo(describe(run.target, server), err=True)
-        if run.reporter is None and run.worker is None:
-            bus.subscribe("stop", lambda: _say_stopping(server), 0)
+        else:
+            single.station.ready(f"Serves {run.target.text}")
+            click.echo(describe(run.target, server), err=True)
+            bus.subscribe("stop", lambda: _say_stopping(server, single.station), 0)
     return _block(bus, server)
 
 
@@ -181,27 +188,7 @@ def _report(worker: Worker, tally: Tally, server: Server, bus: Bus) -> None:
         }
 
     bus.subscribe("stop", worker.leave, 0)
-    worker.ready(facts, loop.call, lambda seconds: _retire(loop, seconds))
-
-
-def _retire(loop: Loop, seconds: float) -> None:
-    """Leave new connections to others, and answer the next request on each that is kept as its last one.
-
-    Returns when there are none left, or after `seconds`. Closing an idle connection instead would cost the
-    client a request that is on its way at that moment.
-    """
-
-    def last_orders() -> None:
-        loop.most_requests = 1
-        loop.acceptor.close()
-
-    loop.call(last_orders)
-    deadline = time.monotonic() + seconds
-    # Looked at now and then: this process has nothing else to do, and the server tells nobody of an end.
-    while not loop.draining and time.monotonic() < deadline:
-        time.sleep(_LOOK)
-        if not loop.connections:
-            return
+    worker.ready(facts, loop.call, lambda seconds: retire(server, seconds))
 
 
 def _bus(program: Program) -> Bus:
@@ -258,27 +245,22 @@ def _end_now(status: int) -> None:
     os._exit(status)
 
 
-def obey_signals(bus: Bus) -> None:
-    """Have `bus` obey the operating system's signals, and Windows' console events where there are any."""
+def obey_signals(bus: Bus, listeners: Mapping[str, Callable[[], object]] | None = None) -> None:
+    """Have `bus` obey the operating system's signals, and Windows' console events where there are any.
+
+    Parameters:
+        bus: the bus.
+        listeners: for signals, by name, that neither the bus nor the program handles otherwise. Those the
+            system lacks are passed over.
+    """
+    handler = bus.signal_handler if isinstance(bus, Engine) else SignalHandler(bus)
+    for name, listener in (listeners or {}).items():
+        if hasattr(signal, name):
+            handler.handlers.setdefault(name, listener)
     if isinstance(bus, Engine):
         bus.signals.subscribe()
     else:
-        SignalHandler(bus).subscribe()
-
-
-def write_pid(bus: Bus, path: str | None) -> PIDFile | None:
-    """Write the pid file and have `bus` remove it when it exits; Failure when it is another process's."""
-    if path is None:
-        return None
-    file = PIDFile(bus, path)
-    try:
-        file.start()
-    except PIDFileError as error:
-        raise Failure(f"The pid file {error}.") from error
-    except OSError as error:
-        raise Failure(f"Cannot write the pid file {path}: {error.strerror}.") from error
-    file.subscribe()
-    return file
+        handler.subscribe()
 
 
 @contextlib.contextmanager
@@ -314,7 +296,9 @@ def describe(target: Target, server: Server) -> str:
     )
 
 
-def _say_stopping(server: Server) -> None:
+def _say_stopping(server: Server, station: Station) -> None:
+    if station.handed_over:
+        return
     bound = server.settings.shutdown_timeout
     click.echo(
         f"Kirsch stops: running requests may take {bound:g} s to finish. Ctrl-C again ends it at once.",

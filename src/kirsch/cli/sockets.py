@@ -99,15 +99,19 @@ class Sockets:
         for each in self._listeners:
             each.path = ""
 
+    def close(self) -> None:
+        """Close what is open, and remove the paths that are ours."""
+        for each in self._listeners:
+            with contextlib.suppress(OSError):
+                each.close()
+
     def __enter__(self) -> Self:
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        for each in self._listeners:
-            with contextlib.suppress(OSError):
-                each.close()
+        self.close()
 
 
 def check_tls(settings: ServerSettings) -> None:

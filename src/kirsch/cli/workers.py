@@ -11,27 +11,24 @@ Python included. See `kirsch.supervise.replacement` for how the two agree.
 from __future__ import annotations
 
 import contextlib
-import logging
 import os
 import signal
 import threading
-from concurrent.futures import Future
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from kirsch._version import __version__
 from kirsch.bus import Engine, SignalHandler
-from kirsch.bus.notify import VARIABLES, Notifier, ServiceManager
+from kirsch.bus.notify import VARIABLES
 from kirsch.cli.children import INHERITS, again
 from kirsch.cli.errors import Failure
 from kirsch.cli.logs import Logs
-from kirsch.cli.serve import exit_code, write_pid
+from kirsch.cli.serve import exit_code
 from kirsch.cli.sockets import Sockets, check_tls
+from kirsch.cli.station import Station
 from kirsch.supervise import (
-    Control,
     Limits,
-    Replacement,
     Supervisor,
     processors,
     resident_bytes,
@@ -39,9 +36,9 @@ from kirsch.supervise import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Mapping
+    from concurrent.futures import Future
 
-    from kirsch.bus import PIDFile
     from kirsch.cli.serve import Run
     from kirsch.config import ServerSettings
     from kirsch.supervise import Member
@@ -57,13 +54,11 @@ def worker_count(settings: ServerSettings) -> int:
     return settings.workers if isinstance(settings.workers, int) else processors()
 
 
-def serve_workers(run: Run, arguments: Sequence[str], directory: str) -> int:
+def serve_workers(run: Run) -> int:
     """Serve by workers until a signal or a command ends it; return the exit code.
 
     Parameters:
         run: what is served.
-        arguments: the arguments of `kirsch run` as they were given.
-        directory: where the command was started.
 
     Belongs in the main thread. Raises Failure, with nothing left behind, when it cannot begin.
     """
@@ -80,7 +75,7 @@ def serve_workers(run: Run, arguments: Sequence[str], directory: str) -> int:
     logs.open()
     try:
         with Sockets(settings, run.inherited) as sockets:
-            return _Company(run, arguments, directory, sockets, logs).serve()
+            return _Company(run, sockets, logs).serve()
     finally:
         logs.close()
 
@@ -88,17 +83,12 @@ def serve_workers(run: Run, arguments: Sequence[str], directory: str) -> int:
 class _Company:
     """A supervisor with all that is around it: the bus, signals, commands, files.
 
-    Owned by the main thread but for what the supervisor's thread calls: `_ready` and `_over`.
+    Owned by the main thread but for what the supervisor's thread calls, `_ready` and `_over`, and `_answer`.
     """
 
-    def __init__(
-        self, run: Run, arguments: Sequence[str], directory: str, sockets: Sockets, logs: Logs
-    ) -> None:
+    def __init__(self, run: Run, sockets: Sockets, logs: Logs) -> None:
         self._run = run
         self._settings = run.configuration.server
-        self._arguments = arguments
-        self._directory = directory
-        self._sockets = sockets
         self._logs = logs
         self._descriptors = sockets.descriptors
         self._urls = sockets.urls
@@ -125,34 +115,16 @@ class _Company:
             ready=self._ready,
             ended=self._over,
         )
-        self._replacement = Replacement(
-            lambda link: again(
-                arguments, "--takeover", sockets=self._descriptors, paths=sockets.paths, link=link
-            ),
-            self._descriptors,
-            directory,
-            hand_over=self._hand_over,
-            finish=bus.exit,
-            failed=self._not_replaced,
-        )
-        # Whoever asked for the replacement under way. Set by the thread that starts one.
-        self._asked: Future[str] = Future()
-        self._handed_over = False
-        self._manager = ServiceManager(bus)
-        self._notifier: Notifier = self._manager.notifier
-        self._pidfile: PIDFile | None = None
-        self._control: Control | None = None
+        self._station = Station(run, bus, sockets, logs, answer=self._answer, finish=bus.exit)
+        self._notifier = self._station.manager.notifier
         self._environment = {name: value for name, value in os.environ.items() if name not in VARIABLES}
 
     def serve(self) -> int:
         """Start the bus and block until it has exited; return the exit code."""
         bus = self._bus
-        if self._run.successor is None:
-            self._take_files()
+        self._station.open()
         bus.subscribe("start", self._supervisor.begin)
         bus.subscribe("stop", self._stop)
-        bus.subscribe("exit", self._close_control, 0)
-        bus.subscribe("exit", self._manager.exit)
         bus.subscribe("graceful", self._logs.reopen)
         bus.subscribe("graceful", lambda: self._supervisor.signal(signal.SIGUSR1))
         self._obey_signals()
@@ -172,24 +144,17 @@ class _Company:
     def _start_worker(self, number: int, now: float) -> Member:
         return start_member(
             number,
-            lambda link: again(self._arguments, "--worker", sockets=self._descriptors, link=link),
+            lambda link: again(self._run.arguments, "--worker", sockets=self._descriptors, link=link),
             descriptors=self._descriptors,
-            directory=self._directory,
+            directory=self._run.directory,
             environment=self._environment,
             now=now,
         )
 
     def _ready(self) -> None:
         """All workers serve for the first time. Called by the supervisor's thread."""
-        if self._run.successor is not None:
-            self._run.successor.ready()
-            self._sockets.adopt()
-            try:
-                self._take_files()
-            except Failure as failure:
-                self._logs.supervisor(f"{failure.message} This program serves without.", logging.ERROR)
-        self._notifier.ready(STATUS=f"{worker_count(self._settings)} workers serve")
-        self._manager.watch()
+        count = worker_count(self._settings)
+        self._station.ready(f"{count} workers serve {self._run.target.text}")
         click.echo(self._describe(), err=True)
 
     def _describe(self) -> str:
@@ -205,19 +170,14 @@ class _Company:
         self._bus.exit(status)
 
     def _stop(self) -> None:
-        if not self._handed_over and self._supervisor.failure is None:
-            self._notifier.stopping()
+        """Stop the workers. The station, which listens before, has let go of the sockets."""
+        if not self._station.handed_over and self._supervisor.failure is None:
             click.echo(
                 f"Kirsch stops: running requests may take {self._settings.shutdown_timeout:g} s to finish. "
                 "Ctrl-C again ends it at once.",
                 err=True,
             )
-        if not self._handed_over:
-            self._sockets.turn_away()
-        # Before the workers close theirs: with one left open the system would go on taking connections.
-        self._sockets.release()
-        self._replacement.kill()
-        self._supervisor.stop(succeeded=self._handed_over)
+        self._supervisor.stop(succeeded=self._station.handed_over)
         self._supervisor.join(self._limits.retire + self._limits.stop + _GRACE)
 
     def _end_now(self, status: int) -> None:
@@ -225,47 +185,13 @@ class _Company:
         self._supervisor.kill()
         os._exit(status)
 
-    # ---- what only one program may have ------------------------------------------------------------
-
-    def _take_files(self) -> None:
-        """Take the pid file, and listen for commands beside it; Failure when they are not to be had."""
-        if self._run.pidfile is None:
-            return
-        self._pidfile = write_pid(self._bus, self._run.pidfile)
-        self._control = Control(self._run.pidfile, self._answer)
-        try:
-            self._control.open()
-        except OSError as error:
-            raise Failure(f"Cannot listen for commands beside {self._run.pidfile}: {error}.") from error
-
-    def _close_control(self) -> None:
-        control, self._control = self._control, None
-        if control is not None:
-            control.close()
-
-    def _hand_over(self, pid: int) -> None:
-        """A new program serves on our sockets: give it what is one's alone. Called by the replacement."""
-        self._handed_over = True
-        self._close_control()
-        if self._pidfile is not None:
-            self._pidfile.exit()
-            self._pidfile.unsubscribe()
-        self._sockets.disown()
-        said = f"Process {pid} has taken over; this one finishes its requests and ends."
-        self._logs.supervisor(said, logging.INFO)
-        self._asked.set_result(said)
-
-    def _not_replaced(self, text: str) -> None:
-        self._logs.supervisor(text, logging.ERROR)
-        self._asked.set_exception(RuntimeError(text))
-
     # ---- signals and commands ----------------------------------------------------------------------
 
     def _obey_signals(self) -> None:
         listeners: dict[str, Callable[[], object]] = {
             "SIGHUP": self._hang_up,
             "SIGQUIT": self._dump_stacks,
-            "SIGUSR2": self._replace_or_tell,
+            "SIGUSR2": self._replace,
             "SIGTTIN": lambda: self._supervisor.scale(by=1),
             "SIGTTOU": lambda: self._supervisor.scale(by=-1),
             "SIGCHLD": self._supervisor.reap,
@@ -294,39 +220,14 @@ class _Company:
         self._bus.signal_handler.dump_stacks()
         self._supervisor.signal(signal.SIGQUIT)
 
-    def _replace_or_tell(self) -> None:
-        try:
-            self._replace()
-        except RuntimeError as error:
-            self._logs.supervisor(str(error), logging.ERROR)
-
     def _replace(self) -> Future[str]:
-        """Start a new program beside this one; the result is a sentence when that has taken over.
+        """Start a new program beside this one."""
 
-        RuntimeError, here or as the result, when it does not.
-        """
-        if os.getpid() == 1:
-            raise RuntimeError(
-                "The program is not replaced: it is the first process of its container, which ends with it. A"
-                " reload replaces the workers; for the rest replace the container."
-            )
-        if self._bus.exiting or self._handed_over:
-            raise RuntimeError("The program is not replaced: it is ending.")
-        asked: Future[str] = Future()
-
-        def start() -> None:
+        def start(launch: Callable[[], int]) -> None:
             # By the supervisor's thread, which must know the process before it can end.
-            before, self._asked = self._asked, asked
-            try:
-                self._supervisor.spared.append(self._replacement.start(self._limits.start * 2))
-            except (RuntimeError, OSError) as error:
-                self._asked = before
-                said = f"The program is not replaced: {error}"
-                self._logs.supervisor(said, logging.ERROR)
-                asked.set_exception(RuntimeError(said))
+            self._supervisor.post(lambda: self._supervisor.spared.append(launch()))
 
-        self._supervisor.post(start)
-        return asked
+        return self._station.replace(start)
 
     def _answer(self, request: Mapping[str, Any]) -> Mapping[str, Any]:
         """Answer a command. Called by the control's thread for this request."""

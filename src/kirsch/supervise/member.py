@@ -96,7 +96,7 @@ class Member:
             self.process.send_signal(number)
 
     def retire(self, seconds: float) -> bool:
-        """Have it stop when its clients have gone elsewhere, at most after so many seconds; whether it heard."""
+        """Have it stop when its clients have gone, at most after so many seconds; return whether it heard."""
         return self.link.send(retire=seconds)
 
     def terminate(self) -> None:
