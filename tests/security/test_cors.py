@@ -161,6 +161,13 @@ def test_wrappers_around_finish_the_answers_to_questions() -> None:
     assert (answer.code, values(answer, "X-Frame-Options")) == (204, ["DENY"])
 
 
+def test_rules_without_fields_of_their_own_say_nothing_of_them() -> None:
+    guard = CORSGuard(wsgi(), CORSRules(origins=[GOOD]))
+    answer = send(guard, "/", "OPTIONS", {"Origin": GOOD, "Access-Control-Request-Method": "GET"})
+    assert values(answer, "Access-Control-Allow-Headers") == []
+    assert values(answer, "Access-Control-Max-Age") == ["600"]
+
+
 def test_off_means_off() -> None:
     answer = send(native(Data()), fields={"Origin": GOOD})
     assert not [name for name, _ in answer.fields if name.startswith("Access-Control")]

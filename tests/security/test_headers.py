@@ -524,3 +524,24 @@ def test_plans_with_the_same_options_share_their_rules() -> None:
 def test_a_policy_that_cannot_be_is_told_by_its_directive() -> None:
     with pytest.raises(CSPError):
         SecureHeadersTool()._of({"csp": "script-src 'strict-dynamic'"})
+
+
+def test_shared_fields_with_cookies_are_made_anew_each_time() -> None:
+    finisher = HeaderRules(csp="", referrer_policy=None, report_to=None).finisher
+    fields = SharedFields([("Set-Cookie", "a=b")])
+    found = finisher.apply(fields, tls=False, private=False)
+    assert isinstance(found, list)
+    assert ("Content-Security-Policy", "frame-ancestors 'none'") in found
+    bare = HeaderRules(csp="", frame=None).finisher.apply([], tls=False, private=False)
+    assert "Content-Security-Policy" not in dict(bare)
+
+
+@pytest.mark.parametrize("over", [None, "Authorization"])
+def test_an_exchange_is_finished_as_a_request_is(over: str | None) -> None:
+    from tests.web.helpers import make_exchange
+
+    exchange = make_exchange(fields={} if over is None else {over: "x"})
+    exchange.status = "200 OK"
+    exchange.fields = SharedFields([("Content-Type", "text/plain")])
+    HeaderRules().finisher.finish_exchange(exchange)
+    assert dict(exchange.fields).get("Cache-Control") == (None if over is None else "no-store, max-age=0")

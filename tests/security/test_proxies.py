@@ -160,6 +160,22 @@ def test_lists_that_believe_everybody_are_refused(peers: list[str], problem: str
         TrustedProxies(wsgi(), peers)
 
 
+def test_a_head_that_comes_again_is_read_once() -> None:
+    from kirsch.http.exchange import Exchange
+    from tests.web.helpers import FakeLink, make_exchange
+
+    gateway = TrustedProxies(native(Who()), OURS)
+    head = make_exchange(fields={"X-Forwarded-For": CLIENT}).head
+    first, second = (Exchange(head, None, 0, FakeLink()) for _ in range(2))
+    for exchange in (first, second):
+        exchange.link.peer = (PROXY, 5000)  # type: ignore[misc]
+        gateway(exchange)
+    assert first.head is second.head
+    assert first.head is not head
+    assert str(first.content).startswith(f"b'{CLIENT} ")
+    assert second.content == first.content
+
+
 def test_there_are_two_kinds_of_fields() -> None:
     with pytest.raises(ValueError, match="x-forwarded or forwarded"):
         TrustedProxies(wsgi(), OURS, fields="both")  # type: ignore[arg-type]

@@ -182,6 +182,7 @@ def test_rates_and_forgeries_may_be_configured_at_length() -> None:
         ("security.headers", {"frame": "x"}, "frame is DENY"),
         ("security.headers", {"frames": "x"}, "frames"),
         ("security.headers", "on", "options in a dict"),
+        ("security.cookies", {"leave": ["a"]}, "leave"),
         ("security.hosts", ["https://a"], "is no host"),
         ("security.proxies", ["0.0.0.0/0"], "is everybody"),
         ("security.cors", {"origins": ["*"], "credentials": True}, "without credentials"),
@@ -209,6 +210,8 @@ def test_a_program_in_a_tree_is_protected_if_configuration_says_so() -> None:
     assert values(answer, "X-Frame-Options") == ["DENY"]
     assert values(answer, "Set-Cookie") == ["a=b; HttpOnly; SameSite=Lax"]
     assert values(answer, "RateLimit") == []
+    only = send(protect_graft(inner, {"security.cookies": {"left": ["a"]}}))
+    assert only.fields == [("Set-Cookie", "a=b")]
     with pytest.raises(ConfigError, match="frame is DENY"):
         protect_graft(inner, {"security.headers": {"frame": "x"}})
 

@@ -10,7 +10,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from kirsch.security.cookies import CookieGuard
+    from kirsch.security.cookies import CookieGuard, CookieRules
     from kirsch.security.cors import CORSGuard, CORSRules
     from kirsch.security.csp import CSP, NONCE, CSPError, digest, nonce
     from kirsch.security.csrf import CSRFGuard, CSRFRules, csrf_token
@@ -37,6 +37,7 @@ __all__ = [
     "CSRFGuard",
     "CSRFRules",
     "CookieGuard",
+    "CookieRules",
     "ExpiredSignatureError",
     "HTTPSRedirect",
     "HeaderRules",
@@ -64,7 +65,7 @@ __all__ = [
 ]
 
 _HOMES = {
-    "cookies": ("CookieGuard",),
+    "cookies": ("CookieGuard", "CookieRules"),
     "cors": ("CORSGuard", "CORSRules"),
     "csp": ("CSP", "NONCE", "CSPError", "digest", "nonce"),
     "csrf": ("CSRFGuard", "CSRFRules", "csrf_token"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from kirsch.security.wrapping import Wrapper, finished_by
@@ -11,7 +12,7 @@ if TYPE_CHECKING:
 
     from kirsch.http.exchange import Exchange, Gateway
 
-__all__ = ["READABLE", "CookieGuard", "guarded"]
+__all__ = ["READABLE", "CookieGuard", "CookieRules", "guarded"]
 
 READABLE: Final = frozenset({"csrftoken", "XSRF-TOKEN", "xsrf-token", "csrf_token", "_xsrf"})
 """Cookies that scripts of Django, Angular, Axios and Tornado must read: they carry a token, no authority."""
@@ -43,38 +44,50 @@ def guarded(
     return value + more
 
 
-class CookieGuard(Wrapper):
-    """Makes every cookie that a program sets safe.
+@dataclass(frozen=True, kw_only=True)
+class CookieRules:
+    """Which cookies are special.
 
     Parameters:
-        gateway: the program.
         readable: names of cookies that scripts read, beside `READABLE`; they get no HttpOnly.
         left: names of cookies that stay as they are.
     """
 
-    def __init__(
-        self, gateway: Gateway, *, readable: Collection[str] = (), left: Collection[str] = ()
-    ) -> None:
-        super().__init__(gateway)
-        self._readable = READABLE.union(readable)
-        self._left = frozenset(left)
+    readable: Collection[str] = ()
+    left: Collection[str] = ()
 
-    def __call__(self, exchange: Exchange) -> None:
-        """Have the program answer."""
-        finished_by(exchange, self._finish)
-        self.gateway(exchange)
-
-    def _finish(self, exchange: Exchange) -> None:
-        fields = exchange.fields
-        for name, _ in fields:
+    def apply(self, exchange: Exchange) -> None:
+        """Make the cookies of an answer safe."""
+        for name, _ in exchange.fields:
             if name.lower() == "set-cookie":
                 break
         else:
             return
         tls = exchange.link.scheme == "https"
+        readable = READABLE.union(self.readable)
         exchange.fields = [
-            (name, guarded(value, tls=tls, readable=self._readable, left=self._left))
+            (name, guarded(value, tls=tls, readable=readable, left=self.left))
             if name.lower() == "set-cookie"
             else (name, value)
-            for name, value in fields
+            for name, value in exchange.fields
         ]
+
+
+class CookieGuard(Wrapper):
+    """Makes every cookie that a program sets safe. `SecureHeaders` can do it too, and costs less.
+
+    Parameters:
+        gateway: the program.
+        rules: which cookies are special.
+    """
+
+    def __init__(self, gateway: Gateway, rules: CookieRules | None = None) -> None:
+        super().__init__(gateway)
+        self.rules = CookieRules() if rules is None else rules
+        """Which cookies are special."""
+        self._finish = self.rules.apply
+
+    def __call__(self, exchange: Exchange) -> None:
+        """Have the program answer."""
+        finished_by(exchange, self._finish)
+        self.gateway(exchange)

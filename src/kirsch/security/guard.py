@@ -9,6 +9,7 @@ from kirsch.security.wrapping import Wrapper, finished_by
 
 if TYPE_CHECKING:
     from kirsch.http.exchange import Exchange, Gateway
+    from kirsch.security.cookies import CookieRules
 
 __all__ = ["SecureHeaders"]
 
@@ -19,13 +20,21 @@ class SecureHeaders(Wrapper):
     Parameters:
         gateway: what answers.
         rules: which fields; the defaults if None.
+        cookies: how its cookies are made safe, None to leave them as they are.
         options: those of `HeaderRules`, in the place of `rules`.
 
     Raises ValueError for a policy with a nonce, which foreign programs have no way to write into their pages,
     and what `HeaderRules` raises.
     """
 
-    def __init__(self, gateway: Gateway, rules: HeaderRules | None = None, **options: Any) -> None:
+    def __init__(
+        self,
+        gateway: Gateway,
+        rules: HeaderRules | None = None,
+        *,
+        cookies: CookieRules | None = None,
+        **options: Any,
+    ) -> None:
         super().__init__(gateway)
         self.rules = HeaderRules(**options) if rules is None else rules
         """Which fields."""
@@ -35,8 +44,10 @@ class SecureHeaders(Wrapper):
                 "a policy with a nonce needs pages that write it; use hashes for a program that is no Kirsch "
                 "application"
             )
+        self._cookies = cookies
         # Bound once: a bound method made for each request costs as much as the look-up.
-        self._finish = finisher.finish_exchange
+        self._apply = finisher.finish_exchange
+        self._finish = self._apply if cookies is None else self._with_cookies
 
     def __call__(self, exchange: Exchange) -> None:
         """Answer, with the fields."""
@@ -45,3 +56,9 @@ class SecureHeaders(Wrapper):
         else:
             finished_by(exchange, self._finish)
         self.gateway(exchange)
+
+    def _with_cookies(self, exchange: Exchange) -> None:
+        self._apply(exchange)
+        # What is remembered as a whole has no cookies in it: they are another for each answer.
+        if self._cookies is not None and exchange.fields.__class__ is list:
+            self._cookies.apply(exchange)

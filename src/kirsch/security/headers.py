@@ -219,7 +219,8 @@ class Finisher:
             if found is None:
                 # The same object for equal fields of different plans, so that the server remembers one head.
                 found = self.apply(list(fields), tls=tls, private=private)
-                _keep(known, fields, found)
+                if found.__class__ is SharedFields:
+                    _keep(known, fields, found)
             return found
         key = tuple(fields)
         whole = self._whole[kind]
@@ -234,19 +235,20 @@ class Finisher:
 
     def finish_exchange(self, exchange: Exchange) -> None:
         """Apply the rules to the answer in `exchange`, of a program that does not know them."""
-        shared = exchange.head.shared
-        private = shared["authorization"] if "authorization" in shared else has_credentials(exchange)
+        private = exchange.head.shared.get("authorization")
+        if private is None:
+            private = has_credentials(exchange)
         fields = exchange.fields
         # `apply`, without its call: this and `finish` run for every answer.
-        kind = (exchange.link.scheme == "https") + 2 * private
-        found = (
-            self._known[kind].get(fields)
-            if fields.__class__ is SharedFields
-            else self._whole[kind].get(tuple(fields))
-        )
-        if found is None:
-            found = self.apply(fields, tls=bool(kind & 1), private=private)
-        exchange.fields = found
+        kind = 1 if exchange.link.scheme == "https" else 0
+        if private:
+            kind += 2
+        found: Any
+        if fields.__class__ is SharedFields:
+            found = self._known[kind].get(fields)
+        else:
+            found = self._whole[kind].get(tuple(fields))
+        exchange.fields = self.apply(fields, tls=bool(kind & 1), private=private) if found is None else found
 
     def _listed(self, fields: tuple[tuple[str, str], ...], kind: int) -> list[tuple[str, str]]:
         names = tuple([name for name, _ in fields])
@@ -307,21 +309,28 @@ class Finisher:
     def finish(self, request: Request) -> None:
         """Apply the rules to the answer in the exchange of `request`."""
         exchange = request.exchange
-        shared = exchange.head.shared
-        private = shared["authorization"] if "authorization" in shared else has_credentials(exchange)
+        private = exchange.head.shared.get("authorization")
+        if private is None:
+            private = has_credentials(exchange)
         if request.login:
             private = True
         # What a program has made of the scheme stands among its attributes; to make it costs as much as the
         # rest.
-        tls = (request.__dict__.get("scheme") or exchange.link.scheme) == "https"
+        kind = 1 if exchange.link.scheme == "https" or request.__dict__.get("scheme") == "https" else 0
+        if private:
+            kind += 2
         fields = exchange.fields
-        found: Any = self._known[tls + 2 * private].get(fields) if fields.__class__ is SharedFields else None
-        if found is None:
-            found = self.apply(fields, tls=tls, private=private)
-        if self.needs_nonce and not exchange.status.startswith(_NOT_MODIFIED):
+        found: Any = self._known[kind].get(fields) if fields.__class__ is SharedFields else None
+        exchange.fields = self.apply(fields, tls=bool(kind & 1), private=private) if found is None else found
+
+    def finish_with_nonce(self, request: Request) -> None:
+        """Apply the rules, of which some need the nonce of `request`."""
+        self.finish(request)
+        exchange = request.exchange
+        if not exchange.status.startswith(_NOT_MODIFIED):
             # A 304 would put a new nonce beside the page that the client has kept, with the old one in it.
-            found = self.with_nonce(request, found, tls=tls)
-        exchange.fields = found
+            tls = request.scheme == "https"
+            exchange.fields = self.with_nonce(request, exchange.fields, tls=tls)
 
 
 def has_credentials(exchange: Exchange) -> bool:
@@ -464,7 +473,8 @@ class SecureHeadersTool(Tool):
                 close = nearest(name, known)
                 hint = f"did you mean {close}?" if close else f"it has {', '.join(known)}"
                 raise TypeError(f"the tool {self.name} has no argument {name!r}; {hint}")
-        building.finishers.append(self._of(arguments).finisher.finish)
+        finisher = self._of(arguments).finisher
+        building.finishers.append(finisher.finish_with_nonce if finisher.needs_nonce else finisher.finish)
 
     def _of(self, arguments: dict[str, Any]) -> HeaderRules:
         key = tuple(

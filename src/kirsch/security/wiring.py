@@ -56,8 +56,8 @@ def protect(
             configuration says otherwise; objects have tools for these, and those two keys mean nothing.
         log: told of refusals, one line each.
 
-    From the outside in: header fields, proxies, hosts, rates, forged requests, other origins, cookies: each
-    knows what those around it have found out, and every refusal gets the fields. Raises ConfigError for
+    From the outside in: header fields and cookies, proxies, hosts, rates, forged requests, other origins.
+    Each knows what those around it have found out, and every refusal gets the fields. Raises ConfigError for
     unknown keys and for values that are refused.
     """
     values = {key: value for key, value in config.items() if key.startswith("security.")}
@@ -65,12 +65,9 @@ def protect(
         if key not in KEYS:
             close = nearest(key, tuple(KEYS))
             raise ConfigError("no such setting", hint=f"Did you mean {close}?" if close else "", key=key)
-    if foreign:
-        values = {"security.cookies": True, "security.headers": True, **values}
-        gateway = _wrapped(gateway, "security.cookies", values, log)
-    for key in ("security.cors", "security.csrf", "security.rate", "security.hosts", "security.proxies"):
+    for key in _WRAPS:
         gateway = _wrapped(gateway, key, values, log)
-    return _wrapped(gateway, "security.headers", values, log) if foreign else gateway
+    return _fields_and_cookies(gateway, {**_FOREIGN, **values}) if foreign else gateway
 
 
 def protect_graft(gateway: Gateway, config: Mapping[str, Any]) -> Gateway:
@@ -79,8 +76,25 @@ def protect_graft(gateway: Gateway, config: Mapping[str, Any]) -> Gateway:
     What else `config` asks for stands around the tree. Without a word in `config` it stays bare, as programs
     of old expect; the defaults of native programs say it. Raises ConfigError for values that are refused.
     """
-    gateway = _wrapped(gateway, "security.cookies", config, None)
-    return _wrapped(gateway, "security.headers", config, None)
+    return _fields_and_cookies(gateway, config)
+
+
+def _fields_and_cookies(gateway: Gateway, values: Mapping[str, Any]) -> Gateway:
+    headers, cookies = values.get("security.headers"), values.get("security.cookies")
+    if not headers and not cookies:
+        return gateway
+    from kirsch.security.cookies import CookieGuard, CookieRules
+    from kirsch.security.guard import SecureHeaders
+
+    key = "security.cookies"
+    try:
+        rules = CookieRules(**_options(cookies)) if cookies else None
+        key = "security.headers"
+        if headers:
+            return SecureHeaders(gateway, HeaderRules(**_options(headers)), cookies=rules)
+    except (TypeError, ValueError) as error:
+        raise ConfigError(str(error), key=key) from error
+    return CookieGuard(gateway, rules)
 
 
 def _wrapped(gateway: Gateway, key: str, values: Mapping[str, Any], log: Any) -> Gateway:
@@ -100,20 +114,6 @@ def _options(value: Any) -> dict[str, Any]:
     if not isinstance(value, dict):
         raise TypeError(f"it is True, False or options in a dict, not {value!r}")
     return dict(value)
-
-
-def _headers(gateway: Gateway, value: Any, values: Mapping[str, Any], log: Any) -> Gateway:
-    from kirsch.security.guard import SecureHeaders
-
-    del values, log
-    return SecureHeaders(gateway, HeaderRules(**_options(value)))
-
-
-def _cookies(gateway: Gateway, value: Any, values: Mapping[str, Any], log: Any) -> Gateway:
-    from kirsch.security.cookies import CookieGuard
-
-    del values, log
-    return CookieGuard(gateway, **_options(value))
 
 
 def _hosts(gateway: Gateway, value: Any, values: Mapping[str, Any], log: Any) -> Gateway:
@@ -153,12 +153,13 @@ def _rate(gateway: Gateway, value: Any, values: Mapping[str, Any], log: Any) -> 
 
 
 _WRAPS: Final[dict[str, Callable[[Gateway, Any, Mapping[str, Any], Any], Gateway]]] = {
-    "security.cookies": _cookies,
     "security.cors": _cors,
     "security.csrf": _csrf,
-    "security.headers": _headers,
+    "security.rate": _rate,
     "security.hosts": _hosts,
     "security.proxies": _proxies,
-    "security.rate": _rate,
 }
-"""What makes the wrapper of each key."""
+"""What makes the wrapper of each key, from the inside out."""
+
+_FOREIGN: Final = {"security.headers": True, "security.cookies": True}
+"""What holds for foreign programs where nothing else is said."""
