@@ -36,7 +36,7 @@ def test_help_lists_the_commands_and_imports_none_of_them() -> None:
     ("typed", "hint"),
     [
         ("rnu", "There is no command 'rnu'. Did you mean run?"),
-        ("zzz", "There is no command 'zzz'. There are run, signal, settings."),
+        ("zzz", "There is no command 'zzz'. There are run, signal, unit, settings."),
     ],
 )
 def test_a_slip_of_the_pen_is_told_the_nearest_command(typed: str, hint: str) -> None:

@@ -17,6 +17,7 @@ __all__ = ["COMMANDS", "main"]
 COMMANDS: Mapping[str, str] = {
     "run": "Serve a program: a WSGI callable, a Kirsch application, or objects with pages.",
     "signal": "Tell a running program what to do: reload, restart, stop, scale, status.",
+    "unit": "Show systemd files for a program: a hardened service and its socket.",
     "settings": "Show the settings there are, what they mean and their defaults.",
 }
 """What each command does, by name: the module of that name in this room has it as `command`.
