@@ -137,7 +137,7 @@ def test_a_word_is_one_argument(word: str, text: str) -> None:
 
 @pytest.mark.skipif(shutil.which("systemd-analyze") is None, reason="systemd is not installed")
 def test_systemd_finds_nothing_to_say(tmp_path: Path) -> None:
-    files = Unit(parse_target("wiki.py"), "wiki", tmp_path, binds=["127.0.0.1:0"]).files
+    files = Unit(parse_target("wiki.py"), "wiki", tmp_path, binds=["127.0.0.1:8080", "[::1]:8080"]).files
     for name, text in files.items():
         (tmp_path / name).write_text(text)
     done = subprocess.run(

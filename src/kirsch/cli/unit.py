@@ -126,7 +126,7 @@ class Unit:
                 "NotifyAccess=all",
                 f"ExecStart={self._command()}",
                 f"ExecReload=/bin/kill -{'USR2' if self._workers == '0' else 'HUP'} $MAINPID",
-                "# SIGTERM to the supervisor alone, which lets its workers finish; what is left then is killed.",
+                "# SIGTERM to the supervisor alone, which lets its workers finish; what is left is killed.",
                 "KillMode=mixed",
                 f"TimeoutStartSec={start:g}",
                 f"TimeoutStopSec={stop:g}",
