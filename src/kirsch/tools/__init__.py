@@ -69,8 +69,8 @@ _LATE: Final[dict[str, tuple[str, Callable[[Any], Tool]]]] = {
     "proxy": ("proxy", lambda room: Tool("before_request_body", room.proxy, priority=30)),
     "redirect": ("redirect", lambda room: Tool("on_start_resource", room.redirect)),
     "referer": ("referer", lambda room: Tool("before_request_body", room.referer)),
-    "staticdir": ("static", lambda room: HandlerTool(room.staticdir)),
-    "staticfile": ("static", lambda room: HandlerTool(room.staticfile)),
+    "staticdir": ("staticdir", lambda room: room.StaticDir()),
+    "staticfile": ("staticdir", lambda room: HandlerTool(room.staticfile)),
 }
 """Tools by name: the module of this room that holds each, and how it is made of what is there."""
 

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from typing import BinaryIO
 
-__all__ = ["REFUSED", "Folder", "Source", "is_plain_name", "open_file"]
+__all__ = ["REFUSED", "Folder", "Source", "identity_of", "is_plain_name", "open_file"]
 
 REFUSED: Final = (".*", "*~", "*.bak", "*.conf", "*.py", "*.pyc", "*.pyo")
 """Names that are not served unless a program says so; `.well-known` (RFC 8615) is, its content as any."""
@@ -73,12 +73,14 @@ class Source:
         facts: what the system says of the file; None for what is no file.
     """
 
-    __slots__ = ("etag", "file", "modified", "modified_ns", "size", "start")
+    __slots__ = ("etag", "file", "identity", "modified", "modified_ns", "size", "start")
 
     def __init__(self, file: Any, start: int, size: int, facts: os.stat_result | None) -> None:
         self.file = file
         self.start = start
         self.size = size
+        self.identity = None if facts is None else identity_of(facts)
+        """What changes when the file does, or another comes in its place."""
         self.modified_ns = 0 if facts is None else facts.st_mtime_ns
         self.modified = None if facts is None else facts.st_mtime_ns // 1_000_000_000
         """When it was last modified, a timestamp in whole seconds."""
@@ -97,6 +99,14 @@ class Source:
     def close(self) -> None:
         """Close the file."""
         self.file.close()
+
+
+def identity_of(facts: os.stat_result) -> tuple[int, ...]:
+    """Return what no two files, or two versions of one, have in common.
+
+    The time of change of the inode is in it, which no program can set.
+    """
+    return facts.st_dev, facts.st_ino, facts.st_size, facts.st_mtime_ns, facts.st_ctime_ns
 
 
 def _etag(facts: os.stat_result, start: int) -> ETag:

@@ -1,4 +1,4 @@
-"""`tools.staticdir`, `tools.staticfile` and `serve_file`: files, with all HTTP knows to say about them.
+"""`serve_file` and its kin: files, with all HTTP knows to say about them.
 
 A small file is read and answered like any page; a larger one is handed to the server open, which has the
 system send it. ETag and Last-Modified, conditions (RFC 9110 13.2.2), If-Range, and ranges (14) come with it.
@@ -7,28 +7,24 @@ system send it. ETag and Last-Modified, conditions (RFC 9110 13.2.2), If-Range, 
 from __future__ import annotations
 
 import os
-import re
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final
 
-from kirsch.http.accept import AcceptEncoding
 from kirsch.http.dates import format_date
 from kirsch.http.etags import evaluate
 from kirsch.http.exchange import FileBody
 from kirsch.http.media import format_disposition
 from kirsch.http.ranges import MOST_RANGES, content_range, if_range, parse_range
-from kirsch.tools.files import REFUSED, Folder, Source, open_file
-from kirsch.tools.trailing_slash import trailing_slash
-from kirsch.tools.vary import add_vary
+from kirsch.tools.files import Source, open_file
 from kirsch.web.context import current
 from kirsch.web.errors import HTTPError, HTTPRedirect, NoRequestError, NotFound
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from kirsch.web.request import Request
 
-__all__ = ["media_type", "serve_download", "serve_file", "serve_fileobj", "staticdir", "staticfile"]
+__all__ = ["describe", "media_type", "note", "send", "serve_download", "serve_file", "serve_fileobj"]
 
 SMALL: Final = 65_536
 """Bytes of a file that is read into memory: one system call to send it, as any page. Sending from the
@@ -38,9 +34,6 @@ _BLOCK: Final = 65_536
 
 UNKNOWN: Final = "application/octet-stream"
 """Media type of what has no known one."""
-
-CODINGS: Final = {"br": ".br", "zstd": ".zst", "gzip": ".gz"}
-"""Content codings and the ends of the names of files that hold something so encoded, the best first."""
 
 # What the table of the standard library lacks, has only in some versions, or says otherwise than its
 # registration. The system's own table is left out: what a file is shall not depend on the machine.
@@ -91,9 +84,6 @@ def media_type(name: str, content_types: Mapping[str, str] | None = None) -> str
     return f"{kind}; charset=utf-8" if kind.startswith("text/") and "charset=" not in kind else kind
 
 
-# --- answering with a file ---
-
-
 def serve_file(
     path: str | os.PathLike[str],
     content_type: str | None = None,
@@ -124,10 +114,10 @@ def serve_file(
         raise ValueError(f"'{text}' is not an absolute path, and what it is relative to may change")
     source = open_file(text)
     if source is None:
-        _note(request, debug, f"there is no file {text}")
+        note(request, debug, f"there is no file {text}")
         raise NotFound
-    _describe(request, source, content_type or media_type(text), disposition, name or os.path.basename(text))  # noqa: PTH119  as above
-    return _send(request, source, max_ranges, debug=debug)
+    describe(request, source, content_type or media_type(text), disposition, name or os.path.basename(text))  # noqa: PTH119  as above
+    return send(request, source, max_ranges, debug=debug)
 
 
 def serve_fileobj(
@@ -152,8 +142,8 @@ def serve_fileobj(
     """
     request = _request(request)
     source = _source_of(fileobj)
-    _describe(request, source, content_type or media_type(name or ""), disposition, name)
-    return _send(request, source, max_ranges, debug=debug)
+    describe(request, source, content_type or media_type(name or ""), disposition, name)
+    return send(request, source, max_ranges, debug=debug)
 
 
 def serve_download(
@@ -170,7 +160,8 @@ def _request(request: Request | None) -> Request:
     return found
 
 
-def _note(request: Request, debug: bool, text: str) -> None:
+def note(request: Request, debug: bool, text: str) -> None:
+    """Log what was done, if that is wanted."""
     if debug:
         request.app.log(text, "TOOLS.STATIC")
 
@@ -189,7 +180,7 @@ def _source_of(fileobj: Any) -> Source:
     return Source(fileobj, start, max(0, end - start), facts)
 
 
-def _describe(request: Request, source: Source, kind: str, disposition: str | None, name: str | None) -> None:
+def describe(request: Request, source: Source, kind: str, disposition: str | None, name: str | None) -> None:
     """Set the fields that say what the file is. Closes it when they cannot be said."""
     headers = request.response.headers
     try:
@@ -202,7 +193,7 @@ def _describe(request: Request, source: Source, kind: str, disposition: str | No
         raise
 
 
-def _send(request: Request, source: Source, limit: int, *, debug: bool = False) -> Any:
+def send(request: Request, source: Source, limit: int, *, debug: bool = False) -> Any:
     """Make the file, or what the request wants of it, the response. Closes it, now or when it is sent."""
     response = request.response
     headers = response.headers
@@ -225,7 +216,7 @@ def _send(request: Request, source: Source, limit: int, *, debug: bool = False) 
     except BaseException:
         source.close()
         raise
-    _note(request, debug, f"{source.size} bytes, ranges {spans}")
+    note(request, debug, f"{source.size} bytes, ranges {spans}")
     return response.body
 
 
@@ -324,158 +315,3 @@ class _Parts:
     def close(self) -> None:
         """Close the file."""
         self._source.close()
-
-
-# --- the tools ---
-
-
-@lru_cache(maxsize=1024)
-def _folder(path: str, root: str, follow_symlinks: bool, refuse: tuple[str, ...]) -> Folder:
-    return Folder(
-        _absolute("tools.staticdir", "dir", path, root), follow_symlinks=follow_symlinks, refuse=refuse
-    )
-
-
-def _absolute(tool: str, key: str, path: str, root: str) -> str:
-    """Return where a configured path leads. Raises ValueError for one that leads nowhere certain."""
-    if not path:
-        raise ValueError(f"'{tool}.on' is set, but not '{tool}.{key}', which says what to serve")
-    whole = os.path.join(os.path.expanduser(root), os.path.expanduser(path))  # noqa: PTH111, PTH118  strings
-    if not os.path.isabs(whole):  # noqa: PTH117  as above
-        raise ValueError(
-            f"'{tool}.{key}' is {path!r}, which is relative; make it absolute, or set '{tool}.root' "
-            "to the absolute path it is relative to"
-        )
-    return whole
-
-
-def staticdir(
-    request: Request,
-    /,
-    section: str = "",
-    dir: str = "",  # noqa: A002  the key programs write
-    root: str = "",
-    match: str = "",
-    content_types: Mapping[str, str] | None = None,
-    index: str = "",
-    debug: bool = False,
-    *,
-    follow_symlinks: bool = False,
-    refuse: Sequence[str] = REFUSED,
-    precompressed: bool = False,
-    max_ranges: int = MOST_RANGES,
-) -> bool:
-    """Serve the files below a folder; return whether there was one, and let the handler answer if not.
-
-    Parameters:
-        section: the path the folder stands for; configuration and decorators say it by where they stand.
-        dir: the folder; `~` is expanded.
-        root: what a relative `dir` is relative to.
-        match: a regular expression; paths it is not found in are left alone.
-        content_types: Content-Type by extension, before those everybody knows.
-        index: the file that answers for a folder; its URL ends with a slash, others are redirected there.
-        debug: whether to log what was done.
-        follow_symlinks: whether links may lead out of the folder.
-        refuse: patterns of names that are not served; by default dot-files, programs, configuration.
-        precompressed: whether `page.html.br`, `.zst` and `.gz` beside `page.html` hold the same, encoded, and
-            go to clients that take that. One older than its original is left alone.
-        max_ranges: ranges of one request; more are ignored, and the file sent whole.
-
-    Answers GET and HEAD. There are no listings of folders. Raises ValueError for a `dir` that is not certain.
-    """
-    if request.method not in {"GET", "HEAD"} or (match and not re.search(match, request.path_info)):
-        return False
-    folder = _folder(dir, root, follow_symlinks, tuple(refuse))
-    path = request.path
-    own = [name for name in section.split("/") if name]
-    segments = path.segments[len(own) :]
-    if list(path.segments[: len(own)]) != own:
-        return False
-    source: Source | None = None
-    if segments and not path.slash:
-        source = folder.open(segments)
-    if source is None and index:
-        segments = (*segments, *index.split("/"))
-        source = folder.open(segments)
-        if source is not None and not path.slash:
-            source.close()
-            request.is_index = True
-            trailing_slash(request)
-    if source is None:
-        _note(request, debug, f"nothing to serve for {request.path_info} in {folder.path}")
-        return False
-
-    def sibling(end: str) -> Source | None:
-        return folder.open((*segments[:-1], segments[-1] + end))
-
-    _serve(
-        request,
-        source,
-        media_type(segments[-1], content_types),
-        sibling if precompressed else None,
-        max_ranges,
-    )
-    return True
-
-
-def staticfile(
-    request: Request,
-    /,
-    filename: str = "",
-    root: str = "",
-    match: str = "",
-    content_types: Mapping[str, str] | None = None,
-    debug: bool = False,
-    *,
-    precompressed: bool = False,
-    max_ranges: int = MOST_RANGES,
-) -> bool:
-    """Serve one file; return whether it is there, and let the handler answer if not.
-
-    Parameters:
-        filename: the file; `~` is expanded.
-        root: what a relative `filename` is relative to.
-
-    All else is as for `staticdir`; links are followed, since the name is the program's own.
-    """
-    if request.method not in {"GET", "HEAD"} or (match and not re.search(match, request.path_info)):
-        return False
-    path = _absolute("tools.staticfile", "filename", filename, root)
-    source = open_file(path)
-    if source is None:
-        _note(request, debug, f"there is no file {path}")
-        return False
-
-    def sibling(end: str) -> Source | None:
-        return open_file(path + end)
-
-    _serve(request, source, media_type(path, content_types), sibling if precompressed else None, max_ranges)
-    return True
-
-
-def _serve(
-    request: Request, source: Source, kind: str, sibling: Callable[[str], Source | None] | None, limit: int
-) -> None:
-    if sibling is not None:
-        source = _variant(request, source, sibling)
-    _describe(request, source, kind, None, None)
-    _send(request, source, limit)
-
-
-def _variant(request: Request, source: Source, sibling: Callable[[str], Source | None]) -> Source:
-    """Return the encoded file beside `source` that the client likes best, and say so; else `source`."""
-    headers = request.response.headers
-    add_vary(headers, "Accept-Encoding")
-    accepted = AcceptEncoding.parse(request.headers.get("Accept-Encoding"))
-    least = accepted.quality("identity")
-    offers = [coding for coding in CODINGS if 0 < accepted.quality(coding) >= least]
-    for coding in sorted(offers, key=lambda one: -accepted.quality(one)):
-        found = sibling(CODINGS[coding])
-        if found is None:
-            continue
-        if found.modified_ns >= source.modified_ns:
-            source.close()
-            headers["Content-Encoding"] = coding
-            return found
-        found.close()
-    return source
