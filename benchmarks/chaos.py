@@ -20,6 +20,7 @@ import re
 import shutil
 import signal
 import socket
+import ssl
 import statistics
 import subprocess
 import sys
@@ -62,6 +63,15 @@ def stream():
 """
 
 
+@dataclass(frozen=True)
+class Place:
+    """Where a program is found: a port, spoken to in TLS or not, or the path of a Unix socket."""
+
+    port: int = 0
+    path: str = ""
+    tls: ssl.SSLContext | None = None
+
+
 class BrokenError(Exception):
     """A request that was not answered as it should be."""
 
@@ -69,8 +79,15 @@ class BrokenError(Exception):
 class Connection:
     """One kept connection, and who answers at its other end."""
 
-    def __init__(self, port: int) -> None:
-        self.sock = socket.create_connection(("127.0.0.1", port), timeout=PATIENCE)
+    def __init__(self, place: Place) -> None:
+        if place.path:
+            self.sock = socket.socket(socket.AF_UNIX)
+            self.sock.settimeout(PATIENCE)
+            self.sock.connect(place.path)
+        else:
+            self.sock = socket.create_connection(("127.0.0.1", place.port), timeout=PATIENCE)
+        if place.tls is not None:
+            self.sock = place.tls.wrap_socket(self.sock)
         self.stream: IO[bytes] = self.sock.makefile("rb")
         self.worker = ""
         self.stays = True
@@ -131,12 +148,12 @@ class Tally:
 class Clients:
     """Threads that ask over kept connections, one request after the other."""
 
-    def __init__(self, port: int, count: int, think: float) -> None:
+    def __init__(self, place: Place, count: int, think: float) -> None:
         self.tallies = [Tally() for _ in range(count)]
         self._stop = threading.Event()
         self._think = think
         self._threads = [
-            threading.Thread(target=self._run, args=(port, tally), daemon=True) for tally in self.tallies
+            threading.Thread(target=self._run, args=(place, tally), daemon=True) for tally in self.tallies
         ]
 
     def __enter__(self) -> Self:
@@ -149,11 +166,11 @@ class Clients:
         for thread in self._threads:
             thread.join(PATIENCE)
 
-    def _run(self, port: int, tally: Tally) -> None:
+    def _run(self, place: Place, tally: Tally) -> None:
         while not self._stop.is_set():
             worker = ""
             try:
-                connection = Connection(port)
+                connection = Connection(place)
                 try:
                     while connection.stays and not self._stop.is_set():
                         connection.ask("/")
@@ -178,15 +195,18 @@ class Clients:
 class Wrk:
     """`wrk` beside the clients, where it is installed; a context manager."""
 
-    def __init__(self, port: int, connections: int) -> None:
+    def __init__(self, place: Place, connections: int) -> None:
         self.requests = 0
         self.errors = 0
         self.said = ""
         self._process: subprocess.Popen[str] | None = None
-        self._command = ["wrk", "-t1", f"-c{connections}", "-d3600", f"http://127.0.0.1:{port}/"]
+        self._usable = shutil.which("wrk") is not None and not place.path
+        scheme = "http" if place.tls is None else "https"
+        url = f"{scheme}://127.0.0.1:{place.port}/"
+        self._command = ["wrk", "-t1", f"-c{connections}", "-d3600", url]
 
     def __enter__(self) -> Self:
-        if shutil.which("wrk") is not None:
+        if self._usable:
             self._process = subprocess.Popen(self._command, stdout=subprocess.PIPE, text=True)
         return self
 
@@ -207,12 +227,17 @@ class Wrk:
 class Program:
     """A program under a supervisor; a context manager."""
 
-    def __init__(self, folder: Path, workers: int, *settings: str) -> None:
+    def __init__(self, folder: Path, workers: int, over: str, *settings: str) -> None:
         self.pidfile = folder / "chaos.pid"
         (folder / "chaotic.py").write_text(PROGRAM)
         self.log = folder / "error.log"
         options = [each for setting in settings for each in ("--set", setting)]
-        command = ["-m", "kirsch", "run", "chaotic.py", "--bind", "127.0.0.1:0", "--pidfile", "chaos.pid"]
+        command = ["-m", "kirsch", "run", "chaotic.py", "--pidfile", "chaos.pid"]
+        command += ["--bind", "unix:chaos.sock" if over == "unix" else "127.0.0.1:0"]
+        if over == "tls":
+            command += ["--tls-cert", "cert.pem", "--tls-key", "key.pem"]
+        self._path = str(folder / "chaos.sock") if over == "unix" else ""
+        self._tls = trusting(folder) if over == "tls" else None
         with self.log.open("w") as log:
             self.process = subprocess.Popen(
                 [sys.executable, *command, "--workers", str(workers), *options],
@@ -221,15 +246,17 @@ class Program:
                 stdin=subprocess.DEVNULL,
             )
         self.workers = workers
-        self.port = 0
+        self.place = Place()
 
     def __enter__(self) -> Self:
         deadline = time.monotonic() + PATIENCE
-        while (found := re.search(r" on http://127\.0\.0\.1:(\d+)", self.log.read_text())) is None:
+        while (
+            found := re.search(r" on (?:https?://127\.0\.0\.1:(\d+)|unix:)", self.log.read_text())
+        ) is None:
             if self.process.poll() is not None or time.monotonic() > deadline:
                 sys.exit(f"The program did not start:\n{self.log.read_text()}")
             time.sleep(0.02)
-        self.port = int(found[1])
+        self.place = Place(int(found[1] or 0), self._path, self._tls)
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -286,8 +313,8 @@ def under_load(program: Program, row: Row, options: argparse.Namespace, act: Any
     begin = time.monotonic()
     connections = options.connections if wrk else 0
     with (
-        Clients(program.port, options.clients, options.think) as clients,
-        Wrk(program.port, connections) if connections else contextlib.nullcontext() as load,
+        Clients(program.place, options.clients, options.think) as clients,
+        Wrk(program.place, connections) if connections else contextlib.nullcontext() as load,
     ):
         time.sleep(0.2)
         for _ in range(row.times):
@@ -352,7 +379,7 @@ def kills(program: Program, options: argparse.Namespace) -> Row:
     row = Row("kill -9 of a worker", options.kills)
     begin = time.monotonic()
     # Without wrk, which cannot say who it was talking to.
-    with Clients(program.port, options.clients, options.think) as clients:
+    with Clients(program.place, options.clients, options.think) as clients:
         time.sleep(0.2)
         for _ in range(row.times):
             before = time.monotonic()
@@ -373,19 +400,19 @@ def stops(folder: Path, options: argparse.Namespace) -> Row:
     row = Row("SIGTERM under load", options.stops)
     begin = time.monotonic()
     for _ in range(row.times):
-        with Program(folder, options.workers) as program:
+        with Program(folder, options.workers, options.over) as program:
             results: list[str] = []
             begun = threading.Barrier(10)
 
             def begin_one(
                 path: str,
                 pause: float,
-                port: int = program.port,
+                place: Place = program.place,
                 told: list[str] = results,
                 all_begun: threading.Barrier = begun,
             ) -> None:
                 try:
-                    connection = Connection(port)
+                    connection = Connection(place)
                     connection.ask("/")  # its worker has it
                     all_begun.wait(PATIENCE)
                     connection.ask(path, pause)
@@ -423,6 +450,20 @@ def stops(folder: Path, options: argparse.Namespace) -> Row:
     return row
 
 
+def trusting(folder: Path) -> ssl.SSLContext:
+    """Make a certificate in the folder, and return what clients trust it by."""
+    import trustme
+
+    authority = trustme.CA()
+    server = authority.issue_cert("127.0.0.1")
+    server.private_key_pem.write_to_path(str(folder / "key.pem"))
+    (folder / "cert.pem").write_bytes(b"".join(each.bytes() for each in server.cert_chain_pems))
+    context = ssl.create_default_context()
+    context.check_hostname = False
+    authority.configure_trust(context)
+    return context
+
+
 def show(rows: list[Row]) -> None:
     """Print the table."""
     print(f"{'what':<22}{'times':>6}{'requests':>10}{'by wrk':>10}{'failed':>8}{'broken':>8}", end="")
@@ -456,6 +497,7 @@ def main() -> int:
         "--connections", type=int, default=16, help="of wrk, where it is installed; 0 for none"
     )
     parser.add_argument("--think", type=float, default=0.002, help="seconds between two requests, on average")
+    parser.add_argument("--over", choices=("tcp", "unix", "tls"), default="tcp", help="what is spoken over")
     parser.add_argument("--short", action="store_true", help="3 of each, without wrk")
     parser.add_argument("--json", action="store_true", help="print the figures as JSON")
     options = parser.parse_args()
@@ -468,7 +510,7 @@ def main() -> int:
         folder = Path(name)
         # What is killed for the sake of it is no reason to wait, or to give up.
         settings = ("server.worker_backoff=0", "server.worker_crashes=0")
-        with Program(folder, options.workers, *settings) as program:
+        with Program(folder, options.workers, options.over, *settings) as program:
             for phase, times in ((reloads, options.reloads), (kills, options.kills)):
                 if times:
                     rows.append(phase(program, options))

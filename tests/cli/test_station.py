@@ -46,13 +46,8 @@ def station(sockets: Sockets, folder: Path, **more: Any) -> tuple[Station, Bus, 
     """Return a station with its bus, and what it is told to do."""
     did: list[str] = []
     bus = Bus()
-    run = Run(
-        target=parse_target("site"),
-        configuration=collect([], {}, {}),
-        reexec=Reexec(),
-        directory=str(folder),
-        **more,
-    )
+    more.setdefault("configuration", collect([], {}, {}))
+    run = Run(target=parse_target("site"), reexec=Reexec(), directory=str(folder), **more)
     logs = Logs(LogSettings(screen=False, error_file=str(folder / "error.log")))
     logs.open()
     bus.subscribe("exit", logs.close, 100)
@@ -72,6 +67,20 @@ def test_a_program_takes_its_files_at_the_start_and_leaves_none(sockets: Sockets
     bus.exit()
     assert sorted(each.name for each in tmp_path.iterdir()) == ["error.log"]
     assert sockets.descriptors == (-1,), "the system takes no more connections"
+
+
+@pytest.mark.parametrize(("delay", "turned"), [(0.0, 1), (0.1, 0)])
+def test_who_comes_is_turned_away_at_the_stop_but_not_while_others_are_still_to_notice(
+    sockets: Sockets, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, delay: float, turned: int
+) -> None:
+    calls: list[Sockets] = []
+    monkeypatch.setattr(Sockets, "turn_away", lambda self: calls.append(self))
+    configuration = collect([], {}, {"server.drain_delay": delay})
+    _, bus, _ = station(sockets, tmp_path, configuration=configuration)
+    bus.start()
+    bus.stop()
+    assert len(calls) == turned
+    bus.exit()
 
 
 def test_a_program_that_is_to_replace_another_waits_until_it_serves(sockets: Sockets, tmp_path: Path) -> None:

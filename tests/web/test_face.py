@@ -36,6 +36,7 @@ NAMES = {
     "request",
     "response",
     "server",
+    "session",
     "tools",
     "tree",
     "url",

@@ -161,7 +161,9 @@ class Station:
         self.abandon()
         if not self.handed_over:
             self.manager.notifier.stopping()
-            self._sockets.turn_away()
+            if not self._run.configuration.server.drain_delay:
+                # Else the server goes on taking connections for a while.
+                self._sockets.turn_away()
         # Before the server closes its copies: with one left open the system would go on taking connections.
         self._sockets.release()
 

@@ -70,6 +70,8 @@ class Session(MutableMapping[Any, Any]):
     """The id the client sent; None for none, or for text that can be no id of ours."""
 
     _id: str | None = None
+    # Whether the store has, or had in this request, a session of that id.
+    _known = False
     _lock: Lock | None = None
     # As it was loaded; None for a session the store does not know yet.
     _record: Record | None = None
@@ -164,11 +166,11 @@ class Session(MutableMapping[Any, Any]):
     @property
     def id(self) -> str:
         """Its id. Whoever reads it wants it to last: it is stored even if it stays empty."""
-        if not self.loaded:
+        if not (self.loaded or self._known):
             self.load()
         if self._id is None:
             self._id = new_id()
-        if self._record is None and not self._frozen:
+        if self.loaded and self._record is None and not self._frozen:
             self._wanted = True
         return self._id
 
@@ -188,7 +190,7 @@ class Session(MutableMapping[Any, Any]):
     @property
     def created(self) -> float:
         """When it began, in seconds since 1970; now for a new one. A new id does not make it younger."""
-        if not self.loaded:
+        if self._since is None and not self.loaded:
             self.load()
         return self._policy.store.clock() if self._since is None else self._since
 
@@ -210,6 +212,7 @@ class Session(MutableMapping[Any, Any]):
         self._give_back()
         self._record = None
         self._id = None
+        self._known = False
         self._wanted = True
         self.regenerated = True
 
@@ -299,6 +302,7 @@ class Session(MutableMapping[Any, Any]):
             self.missing = True
             self._begin()
             return
+        self._known = True
         self._record = record
         self._data = dict(record.data)
         self._user = record.user
@@ -310,6 +314,7 @@ class Session(MutableMapping[Any, Any]):
         self._give_back()
         self._record = None
         self._id = None
+        self._known = False
         self._data = {}
         self._user = None
         self._since = None
@@ -350,6 +355,7 @@ class Session(MutableMapping[Any, Any]):
         if self._id is None:
             self._id = new_id()
         store.save(self._id, Record(self._data, policy.end(created, now), created, self._user))
+        self._known = True
         self._since = created
         self._cookie = "set"
         self._wanted = False
@@ -383,10 +389,6 @@ class Session(MutableMapping[Any, Any]):
         if self._stale or (due and (policy.cookie.persistent or not policy.renew_after)):
             self._cookie = self._cookie or "set"
 
-    def _known(self) -> str:
-        assert self._id is not None
-        return self._id
-
     def _merge(self, record: Record, expires: float) -> bool:
         """Put what was changed into what the store has by now. Return whether it has anything."""
         policy = self._policy
@@ -401,30 +403,32 @@ class Session(MutableMapping[Any, Any]):
         removed = before.keys() - data.keys()
         if not changed and not removed and self._user == record.user:
             return expires == record.expires or self._prolong(expires)
-        lock = store.lock(self._known(), policy.lock_timeout, policy.lock_waiters)
+        session_id = self._id or ""
+        lock = store.lock(session_id, policy.lock_timeout, policy.lock_waiters)
         try:
-            current = store.load(self._known())
+            current = store.load(session_id)
             if current is None:
                 return False
             kept = {key: value for key, value in current.data.items() if key not in removed}
             user = current.user if self._user == record.user else self._user
             fresh = Record({**kept, **changed}, max(expires, current.expires), current.created, user)
-            return store.save(self._known(), fresh, current)
+            return store.save(session_id, fresh, current)
         finally:
             lock.release()
 
     def _prolong(self, expires: float) -> bool:
         """Let it expire later, if nobody is using it just now: they will do the same."""
         store = self._policy.store
+        session_id = self._id or ""
         try:
-            lock = store.lock(self._known(), 0)
+            lock = store.lock(session_id, 0)
         except LockTimeoutError:
             return False
         try:
-            current = store.load(self._known())
+            current = store.load(session_id)
             if current is None or current.expires >= expires:
                 return False
-            return store.save(self._known(), current._replace(expires=expires, raw=b""), current)
+            return store.save(session_id, current._replace(expires=expires, raw=b""), current)
         finally:
             lock.release()
 
@@ -450,7 +454,7 @@ class Session(MutableMapping[Any, Any]):
             value = policy.write(self._id, created)
             cookie: SetCookie = policy.cookie.make(request, value, policy.end(created, now) - now, now)
             response.cookies[cookie.name] = cookie
-        elif self._cookie == "gone":
+        else:
             cookie = policy.cookie.gone(request)
             response.cookies[cookie.name] = cookie
 
