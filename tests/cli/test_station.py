@@ -74,7 +74,7 @@ def test_who_comes_is_turned_away_at_the_stop_but_not_while_others_are_still_to_
     sockets: Sockets, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, delay: float, turned: int
 ) -> None:
     calls: list[Sockets] = []
-    monkeypatch.setattr(Sockets, "turn_away", lambda self: calls.append(self))
+    monkeypatch.setattr(Sockets, "turn_away", lambda self: calls.append(self))  # noqa: PLW0108  it must bind
     configuration = collect([], {}, {"server.drain_delay": delay})
     _, bus, _ = station(sockets, tmp_path, configuration=configuration)
     bus.start()
