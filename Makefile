@@ -7,17 +7,19 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --no-input --quiet
 BENCH_ARGS ?=
 FUZZ_ARGS ?=
+CHAOS_ARGS ?=
 DEMO_ARGS ?= --bind 127.0.0.1:8080
 PYTEST_ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test bench fuzz docs lint types format suite count lock clean
+.PHONY: help demo test bench fuzz chaos docs lint types format suite count lock clean
 
 help:
 	@echo "make demo    run the notebook of examples/notes until Ctrl-C"
 	@echo "make test    everything that must hold: lint, types, manual, tests"
 	@echo "make bench   Kirsch and its peers under load (BENCH_ARGS=--help for the choices)"
 	@echo "make fuzz    throw changed requests at the server (FUZZ_ARGS=--help for the choices)"
+	@echo "make chaos   reload, replace and kill workers under load (CHAOS_ARGS=--help for the choices)"
 	@echo "make docs    build the manual into site/"
 	@echo "make lint, make types, make format, make suite: one part of it"
 	@echo "make count   note the number of tests, which may not fall unnoticed"
@@ -45,6 +47,9 @@ $(VENV)/.dev: requirements/dev.txt pyproject.toml | $(VENV)/pyvenv.cfg
 
 demo: $(VENV)/.run
 	@exec $(BIN)/python -m kirsch run examples/notes/app.py $(DEMO_ARGS)
+
+chaos: $(VENV)/.dev
+	$(BIN)/python benchmarks/chaos.py $(CHAOS_ARGS)
 
 lint: $(VENV)/.dev
 	$(BIN)/ruff check

@@ -357,6 +357,25 @@ def test_a_worker_that_nobody_here_has_stopped_is_replaced(folder: Path) -> None
         assert kirsch.stop() == 0
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="what a terminal does to its processes differs")
+def test_a_supervisor_whose_terminal_has_gone_ends_instead_of_reloading(folder: Path) -> None:
+    ours, theirs = os.openpty()
+    code = (
+        "import fcntl, os, sys, termios; os.setsid(); fd = int(sys.argv[1]); os.dup2(fd, 0); os.close(fd);"
+        "fcntl.ioctl(0, termios.TIOCSCTTY, 0);"
+        "os.execv(sys.executable, [sys.executable, '-m', 'kirsch', *sys.argv[2:]])"
+    )
+    arguments = (str(theirs), "run", "site.py", "--workers", "1", "--bind", "127.0.0.1:0")
+    with Kirsch(*arguments, directory=folder, code=code, descriptors=[theirs]) as kirsch:
+        os.close(theirs)
+        kirsch.url()
+        kirsch.process.send_signal(signal.SIGHUP)
+        kirsch.wait_for(r"1 worker reloaded in")
+        os.close(ours)  # the terminal is closed: the system sends SIGHUP by itself
+        assert kirsch.end() == 0
+    assert kirsch.err.count("reloaded in") == 1
+
+
 def test_an_address_in_use_and_a_pid_file_of_another_are_one_sentence(folder: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as busy:
         address = f"127.0.0.1:{busy.getsockname()[1]}"

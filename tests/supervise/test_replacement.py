@@ -71,6 +71,16 @@ def test_a_new_program_that_takes_too_long_is_ended(tmp_path: Path) -> None:
     assert old.events.get(timeout=WAIT) == "The new program was not ready within 0.05 s; this one goes on."
 
 
+def test_a_new_program_that_does_not_want_to_end_is_killed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "_END", 0.05)
+    # It has closed its end of the link, and goes on for no reason.
+    old = Old(tmp_path, "import os, sys, time; os.close(int(sys.argv[1])); time.sleep(60)")
+    old.replacement.start(WAIT)
+    assert old.events.get(timeout=WAIT) == "The new program was ended by SIGKILL; this one goes on."
+
+
 def test_there_is_one_new_program_at_a_time(tmp_path: Path) -> None:
     old = Old(tmp_path, "import time; time.sleep(60)")
     pid = old.replacement.start(WAIT)

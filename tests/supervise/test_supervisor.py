@@ -499,6 +499,19 @@ def test_a_stop_ends_the_patience_with_those_that_were_replaced() -> None:
     assert stage.supervisor.patience() == 35.0
 
 
+@pytest.mark.parametrize(("ended", "code"), [(0, 0), (-signal.SIGTERM, 0), (-signal.SIGKILL, 1), (1, 1)])
+def test_a_stop_that_finds_a_retired_worker_on_its_last_step_is_clean(ended: int, code: int) -> None:
+    stage = serving(1)
+    stage.supervisor.reload()
+    stage.step()
+    stage.serve(stage.actors[1])
+    stage.supervisor.stop()
+    stage.step()
+    stage.end(stage.actors[0], ended)
+    stage.end(stage.actors[1], 0)
+    assert stage.supervisor._status == code
+
+
 def test_a_stop_in_favour_of_another_program_is_gentle() -> None:
     stage = serving(2)
     stage.supervisor.stop(succeeded=True)

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import re
 
-__all__ = ["SHORT_NS", "TRUST", "Pace", "PaceTable"]
+__all__ = ["SHORT_NS", "STRIKES", "TRUST", "Pace", "PaceTable"]
 
 SHORT_NS = 400_000
 """A handler that ends within this many nanoseconds of wall time is short. Four tenths of a millisecond delays
@@ -22,6 +22,10 @@ it."""
 
 TRUST = 4
 """Short observations in a row before a kind runs on the leader."""
+
+STRIKES = 2
+"""Long observations on the leader that take trust back, when no short one was noted between them. One alone
+may be a collection of garbage, or another program's turn on the processor."""
 
 MOST_TRUST = 4096
 """The dearest trust gets. Doubling from 4 reaches it after ten falls."""
@@ -37,7 +41,7 @@ class Pace:
     threads moves the verdict by one observation, which is why no lock guards it.
     """
 
-    __slots__ = ("needed", "score", "short")
+    __slots__ = ("needed", "score", "short", "strikes")
 
     def __init__(self) -> None:
         self.score = 0
@@ -46,6 +50,8 @@ class Pace:
         """Score at which the kind counts as short."""
         self.short = False
         """Whether requests of this kind run on the leader."""
+        self.strikes = 0
+        """Long observations on the leader since the last short one that was noted there."""
 
     def observe(self, wall_ns: int, cpu_ns: int, *, leading: bool) -> None:
         """Take one observation into account.
@@ -60,13 +66,19 @@ class Pace:
         long one is a fall.
         """
         if wall_ns <= SHORT_NS:
+            if leading:
+                self.strikes = 0
+                self.needed = max(TRUST, self.needed - self.needed // 8)
+                self.score = min(self.score, self.needed)
             if not self.short:
                 self.score += 1
                 if self.score >= self.needed:
                     self.short = True
             return
         if leading:
-            self.fall()
+            self.strikes += 1
+            if self.strikes >= STRIKES:
+                self.fall()
         elif cpu_ns < 0 or cpu_ns > SHORT_NS:
             self.score = 0
             self.short = False
@@ -74,7 +86,7 @@ class Pace:
     def fall(self) -> None:
         """Take trust back and double its price: the leader was caught in a handler of this kind."""
         self.short = False
-        self.score = 0
+        self.score = self.strikes = 0
         self.needed = min(self.needed * 2, MOST_TRUST)
 
 

@@ -204,6 +204,10 @@ class Connection:
                     self.lost(error)
                     return False
             if self._take(data):
+                # The lead is lost, and this event with it: whoever leads now looks for what it also told of.
+                with self.loop.handover:
+                    self.missed |= event | READ
+                self.loop.call(self.go_on)
                 return True
             if self.state >= LINGER:
                 return False

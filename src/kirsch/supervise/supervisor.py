@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import logging
 import queue
+import signal
 import threading
 import time
 import traceback
@@ -380,7 +381,9 @@ class Supervisor:
         place = self._place_of(member)
         if member in self._leaving:
             self._leaving.discard(member)
-            if self._ending and status and member.ready_at is not None:
+            # SIGTERM ends a worker only when it has put its handlers away, with nothing left to cut: one that
+            # has retired may be told to stop at that very moment.
+            if self._ending and status not in {0, -signal.SIGTERM} and member.ready_at is not None:
                 self._status = self._status or 1
         elif place is not None and place.successor is member:
             place.successor = None
